@@ -1,0 +1,1 @@
+"""The operational system: API, worker and operator commands."""

@@ -1,0 +1,51 @@
+"""The operational database: tables, connections, transactions."""
+
+from lims_api.core.db.database import (
+    Actor,
+    Caller,
+    Command,
+    Database,
+    SystemCaller,
+    actor_of,
+    keys_of,
+    open_database,
+    refuse_unless_entered,
+    transaction,
+    unauthenticated,
+)
+from lims_api.core.db.record import (
+    Base,
+    Clinical,
+    Holds,
+    Model,
+    Record,
+    belongs_to,
+    free_text_column,
+    open_column,
+    sealed_column,
+    status_column,
+)
+
+__all__ = [
+    "Actor",
+    "Base",
+    "Caller",
+    "Clinical",
+    "Command",
+    "Database",
+    "Holds",
+    "Model",
+    "Record",
+    "SystemCaller",
+    "actor_of",
+    "belongs_to",
+    "free_text_column",
+    "keys_of",
+    "open_column",
+    "open_database",
+    "refuse_unless_entered",
+    "sealed_column",
+    "status_column",
+    "transaction",
+    "unauthenticated",
+]

@@ -1,0 +1,64 @@
+"""A hot read: one JSON-building statement behind the gate, in one round trip, checked by pydantic (core_spike.md §3)."""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from fastapi import Response
+from pydantic import BaseModel
+
+from lims_api.core.access import SAW
+from lims_api.core.db import Caller, refuse_unless_entered
+from lims_api.core.errors import NotFound
+
+Out = TypeVar("Out", bound=BaseModel)
+_ENTER = "select status, organization_id from lims.enter(%s, %s, %s, %s, %s, %s)"
+
+
+def read_row(caller: Caller, statement: str, params: Mapping[str, Any], *, action: str, whose: str) -> tuple[Any, ...]:
+    """The first row of `statement`; the read is logged for the patient that `whose` selects. `NotFound` without one.
+
+    A pipeline up to its sync is one implicit transaction, so what the gate sets holds for the statements behind it.
+    """
+    with caller.database.reads.connection() as connection, connection.pipeline():
+        gate = connection.execute(
+            _ENTER,
+            (caller.token_sha256, caller.permission.value, caller.device, caller.ip, caller.request_id, caller.reason),
+            prepare=True,
+        )
+        found = connection.execute(statement, params, prepare=True)
+        connection.execute("select set_config('synchronous_commit', 'off', true)", prepare=True)
+        connection.execute(_logged(whose), {**params, "action": action}, prepare=True)
+        status = gate.fetchone()
+        refuse_unless_entered(status[0] if status else 401, caller.permission)
+        row = found.fetchone()
+    if row is None:
+        raise NotFound("There is no such record in this organization.")
+    return (*row, status[1] if status else None)
+
+
+def read_json(
+    caller: Caller,
+    statement: str,
+    params: Mapping[str, Any],
+    out: type[Out],
+    *,
+    action: str,
+    whose: str,
+    finish: Any = None,
+) -> Response:
+    """`read_row` for a statement that selects one JSON text; `finish(model, organization_id)` may open sealed fields."""
+    text, organization_id = read_row(caller, statement, params, action=action, whose=whose)
+    model = out.model_validate_json(text)
+    if finish is not None:
+        finish(model, organization_id)
+    return Response(model.__pydantic_serializer__.to_json(model), media_type="application/json")
+
+
+@lru_cache
+def _logged(whose: str) -> str:
+    columns, _, rest = whose.partition(" from ")
+    if not re.fullmatch(r"[\w., ]+", columns):
+        raise ValueError("`whose` selects patient_id and subject_id")
+    return f"{SAW} %(action)s, {columns} from {rest}"

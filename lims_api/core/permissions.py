@@ -1,0 +1,33 @@
+"""Every permission, `resource:action`, sorted. Code asks for permissions; roles are data."""
+
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    ANALYSER_MANAGE = "analyser:manage"
+    ANALYSER_READ = "analyser:read"
+    AUTHORISATION_SIGN = "authorisation:sign"
+    CATALOGUE_APPROVE = "catalogue:approve"
+    CATALOGUE_READ = "catalogue:read"
+    CONTROL_MANAGE = "control:manage"
+    CONTROL_READ = "control:read"
+    CONTROL_RECORD = "control:record"
+    DASHBOARD_VIEW = "dashboard:view"
+    MESSAGE_DELIVER = "message:deliver"
+    MESSAGE_READ = "message:read"
+    ORDER_PLACE = "order:place"
+    ORDER_READ = "order:read"
+    PATIENT_READ = "patient:read"
+    PATIENT_REGISTER = "patient:register"
+    RELEASE_SWITCH = "release:switch"
+    REPORT_READ = "report:read"
+    RESTRICTED_READ = "restricted:read"
+    RESULT_AUTHORISE = "result:authorise"
+    RESULT_CORRECT = "result:correct"
+    RESULT_READ = "result:read"
+    SESSION_END = "session:end"
+    SITE_READ = "site:read"
+    SPECIMEN_COLLECT = "specimen:collect"
+    SPECIMEN_READ = "specimen:read"
+    SPECIMEN_RECEIVE = "specimen:receive"
+    SPECIMEN_REJECT = "specimen:reject"

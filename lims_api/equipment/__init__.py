@@ -1,0 +1,1 @@
+"""Analysers and the codes they send."""

@@ -1,0 +1,1 @@
+"""Stored files: sealed on disk, known by their hash."""

@@ -1,0 +1,1 @@
+"""Who may do what: users, roles as data, sessions of people and API keys of machines."""

@@ -1,0 +1,1 @@
+"""Orders: the request for tests, and when it is due."""

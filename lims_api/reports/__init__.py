@@ -1,0 +1,1 @@
+"""Reports: laid out, rendered, sealed, released, amended."""

@@ -1,0 +1,1 @@
+"""Results: from the analyser's message through gates, rules and model to authorisation and correction."""

@@ -1,0 +1,1 @@
+"""Specimens: collected, accessioned, received or rejected."""

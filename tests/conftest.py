@@ -1,0 +1,97 @@
+"""The operational system for tests: a real PostgreSQL, migrated once, one database a worker, all roles as in production."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from lims_api.core.crypto import new_secret
+from lims_api.core.db import Database, open_database
+from lims_api.core.db.bootstrap import LOGIN_ROLES, make_roles, migrate
+from lims_api.core.db.embedded import Cluster
+from lims_api.core.keys import SCHEMA as KEYS_SCHEMA
+from lims_api.core.keys import KeyStore
+from tests.postgres import database, ensure_template
+
+pytest_plugins = ["tests.postgres"]
+
+PASSWORDS = {role: f"{role}-for-tests" for role in LOGIN_ROLES}
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One migrated operational database with its key store, and every role's way in."""
+
+    cluster: Cluster
+    name: str
+    keys_name: str
+    master: bytes
+    keys: KeyStore
+    app: Database
+    system: Database
+
+    def url(self, role: str, *, driver: str = "postgresql+psycopg") -> str:
+        """The URL of a role on the operational database (or `lims_keys` on the key store)."""
+        target = self.keys_name if role == "lims_keys" else self.name
+        return self.cluster.url(role, PASSWORDS[role], target, driver=driver)
+
+    def connect(self, role: str, **options: bool) -> psycopg.Connection[tuple[object, ...]]:
+        """A plain connection of a role, as hand-written SQL would have it."""
+        return psycopg.connect(self.url(role, driver="postgresql"), **options)  # type: ignore[arg-type]
+
+    @property
+    def superuser_dsn(self) -> str:
+        return self.cluster.superuser_dsn(self.name)
+
+
+def _build(cluster: Cluster) -> str:
+    def build(dsn: str) -> None:
+        make_roles(dsn, PASSWORDS)
+        migrate(dsn)
+
+    return ensure_template(cluster, "lims_template", build)
+
+
+@pytest.fixture(scope="session")
+def environment(cluster: Cluster, worker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+    """The database of this worker. Each test makes organizations of its own, so that none sees another's rows."""
+    template = _build(cluster)
+    name, keys_name = f"lims_{worker}", f"keys_{worker}"
+    with database(cluster, name, template=template) as dsn, database(cluster, keys_name) as keys_dsn:
+        grant_connections(dsn, name)
+        with psycopg.connect(keys_dsn, autocommit=True) as connection:
+            connection.execute(f'alter database "{keys_name}" owner to lims_keys'.encode())
+            connection.execute("grant all on schema public to lims_keys")
+        keys_url = cluster.url("lims_keys", PASSWORDS["lims_keys"], keys_name, driver="postgresql")
+        with psycopg.connect(keys_url, autocommit=True) as connection:
+            connection.execute(KEYS_SCHEMA.encode())
+        master = new_secret()
+        keys = KeyStore(keys_url, master)
+        app = open_database(cluster.url("lims_app", PASSWORDS["lims_app"], name), keys)
+        system = open_database(cluster.url("lims_system", PASSWORDS["lims_system"], name), keys)
+        yield Environment(cluster, name, keys_name, master, keys, app, system)
+        app.close()
+        system.close()
+        keys.close()
+
+
+def grant_connections(dsn: str, name: str) -> None:
+    """What `make_databases` grants; a database made from a template has its own list."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(f'revoke connect, temporary on database "{name}" from public'.encode())
+        connection.execute(
+            f'grant connect, temporary on database "{name}" to lims_app, lims_system, lims_importer, lims_capture'.encode()
+        )
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of real data, or a skip where it does not exist."""
+    folder = Path(__file__).parents[2] / "shared"
+    if not folder.is_dir():
+        pytest.skip("../shared is not here")
+    return folder
