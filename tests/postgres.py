@@ -16,6 +16,8 @@ and builds its own fixtures on `cluster`, for example::
 The server starts with the first test that asks for `cluster`. The process that pytest was started as (xdist's
 controller, or the only one) stops it and deletes its data, also after Ctrl-C. A session that was killed outright leaves
 a server behind; the next session finds it by the dead process's id in the folder's name, and removes it.
+
+PYTEST_DONT_REWRITE: `conftest.py` imports functions from here before pytest loads it, and there is no assert.
 """
 
 import contextlib

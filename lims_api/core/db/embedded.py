@@ -161,13 +161,14 @@ class Cluster:
             if not place.exists:
                 _create(place, found, fsync=fsync)
             _check_version(place, found)
-            pid = _postmaster(place.data)
-            wanted = port or _last_port(place)
-            used = _start(place, found, settings, wanted) if pid is None else _port_of(place)
             password = (place.home / "superuser").read_text()
-            _wait_until_it_answers(place, used, password)
-            running = _postmaster(place.data)
-        if running is None:
+            wanted = port or _last_port(place)
+            used, pid = _last_port(place) or FIRST_PORT, _postmaster(place.data)
+            attached = pid is not None and _answers(place, used, password)
+            if not attached:
+                used = _start(place, found, settings, wanted)
+                pid = _postmaster(place.data) if _answers(place, used, password) else None
+        if pid is None:
             raise ClusterFailed(f"The server in {place.home} ended as soon as it had started.\n{_tail(place.log)}")
         replaced = wanted if wanted not in (None, used) else None
         if replaced is not None:
@@ -180,8 +181,8 @@ class Cluster:
             account=place.account,
             port=used,
             port_replaced=replaced,
-            pid=running,
-            started=pid is None,
+            pid=pid,
+            started=not attached,
             password=password,
         )
 
@@ -463,10 +464,10 @@ def _start(place: _Place, binaries: _Binaries, settings: Mapping[str, str], want
     """Start the server on the wanted or the next free port and return that port."""
     if place.log.exists() and place.log.stat().st_size > _LOG_KEPT_BYTES:
         place.log.replace(place.log.with_suffix(".old.log"))
-    _disown_recycled_pid(place.data)
     ports = _free_ports(wanted)
     port = next(ports)
     for _ in range(_TRIES):
+        _disown_dead_pid(place.data)
         _write_settings(place, settings, port)
         said = _pg_ctl_start(place, binaries)
         if said is None:
@@ -533,13 +534,6 @@ def _last_port(place: _Place) -> int | None:
     return int(path.read_text()) if path.exists() else None
 
 
-def _port_of(place: _Place) -> int:
-    port = _last_port(place)
-    if port is None:
-        raise ClusterFailed(f"A server that was not started by this program runs on {place.data}; stop it first.")
-    return port
-
-
 def _stop(data: Path, pid: int) -> None:
     """Ask for a fast shutdown; a server that does not obey is cut off and recovers from its log at the next start."""
     for number, seconds in ((signal.SIGINT, STOP_SECONDS), (signal.SIGQUIT, 10)):
@@ -575,14 +569,15 @@ def _postmaster(data: Path) -> int | None:
     return pid if pid is not None and str(data) in _command_line(pid) else None
 
 
-def _disown_recycled_pid(data: Path) -> None:
-    """After a crash the pid in the file may be another program's, and the server would refuse to start for ever.
+def _disown_dead_pid(data: Path) -> None:
+    """After a crash, keep the pid in the file from holding up the start.
 
-    Happens when a container restarts. Only the pid is replaced: the rest of the file lets the server find out whether
-    processes of its predecessor still use the data.
+    The number may be another program's by now (a container that restarted), which would be for ever, or that of a dead
+    server whose parent has not looked at it yet. Only the pid is replaced: the rest of the file lets the server find
+    out whether processes of its predecessor still use the data.
     """
     pid = _pid_in_file(data)
-    if pid is None or not _command_line(pid) or _postmaster(data) is not None:
+    if pid is None or not (_ended(pid) or _is_another_program(pid)):
         return
     descriptor = os.open(data / "postmaster.pid", os.O_RDWR | os.O_NOFOLLOW)
     with os.fdopen(descriptor, "r+") as file:
@@ -592,6 +587,19 @@ def _disown_recycled_pid(data: Path) -> None:
         file.truncate()
 
 
+def _ended(pid: int) -> bool:
+    """Whether the process is dead for certain and only its number is left."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return False
+
+
+def _is_another_program(pid: int) -> bool:
+    words = _command_line(pid)
+    return bool(words) and "postgres" not in Path(words[0]).name
+
+
 def _reap(pid: int | None) -> None:
     """Where we are process 1, the dead server is our child and keeps its pid until we look at it."""
     if pid is not None:
@@ -599,8 +607,11 @@ def _reap(pid: int | None) -> None:
             os.waitpid(pid, os.WNOHANG)
 
 
-def _wait_until_it_answers(place: _Place, port: int, password: str) -> None:
-    """Log in once: it proves the port, the password and that the server is the one of this folder."""
+def _answers(place: _Place, port: int, password: str) -> bool:
+    """Log in once, waiting while the server recovers: it proves port, password and that the server is this folder's.
+
+    False if the server has ended meanwhile (it was being killed when we looked).
+    """
     last: Exception | None = None
     for _ in range(int(START_SECONDS / _PAUSE)):
         try:
@@ -609,14 +620,16 @@ def _wait_until_it_answers(place: _Place, port: int, password: str) -> None:
             ) as connection:
                 answer = connection.execute("select current_setting('data_directory')").fetchone()
         except psycopg.OperationalError as error:
+            if _postmaster(place.data) is None:
+                return False
             last = error
-            if "password authentication failed" in str(error) or _postmaster(place.data) is None:
+            if "password authentication failed" in str(error):
                 break
             time.sleep(_PAUSE)
         else:
             if answer is None or Path(answer[0]) != place.data:
                 raise ClusterFailed(f"Port {port} answers for another cluster than {place.home}.")
-            return
+            return True
     raise ClusterFailed(f"The server in {place.home} does not let us in on port {port}: {last}\n{_tail(place.log)}")
 
 
