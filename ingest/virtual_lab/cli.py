@@ -1,0 +1,228 @@
+"""`lims lab`: make a history, play a day, and the same with the CDISC pilot study's data."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ingest.clock import utc_now
+from ingest.virtual_lab import cdisc, cdisc_live, cdisc_reference, simulate
+from ingest.virtual_lab.analyser import Analyser, Faults, GatewayUnreachable, Patience
+from ingest.virtual_lab.analytes import codes
+from ingest.virtual_lab.controls import INDIA
+from ingest.virtual_lab.day import ERROR_SHARE, plan_day
+from ingest.virtual_lab.front_desk import CoreUnreachable, FrontDesk, RequestRefused, UnexpectedAnswer
+from ingest.virtual_lab.history import write_history
+from ingest.virtual_lab.truth import TruthExposed
+
+EXPECTED_FAILURES = (
+    CoreUnreachable,
+    GatewayUnreachable,
+    OSError,
+    RequestRefused,
+    TruthExposed,
+    UnexpectedAnswer,
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    psycopg.Error,
+)
+console = Console(stderr=True)
+
+
+def app(argv: Sequence[str] | None = None) -> int:
+    """Run one `lims lab` command; 0 when it did what it says, 1 when it could not, 2 for wrong arguments."""
+    try:
+        options = _parser().parse_args(argv)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    try:
+        report = options.run(options)
+    except EXPECTED_FAILURES as failure:
+        console.print(f"lims lab {options.command}: {type(failure).__name__}: {failure}", markup=False, style="red")
+        return 1
+    print(json.dumps(report, indent=2))
+    return 1 if report.get("line", {}).get("given_up") else 0
+
+
+def _history(options: argparse.Namespace) -> dict[str, Any]:
+    counts = write_history(
+        options.folder,
+        options.seed,
+        until=options.until or _india_today(),
+        patients=options.patients,
+        days=options.days,
+        control_days=options.control_days,
+        analyser=options.analyser,
+    )
+    return {"folder": str(options.folder), **asdict(counts)}
+
+
+def _simulate(options: argparse.Namespace) -> dict[str, Any]:
+    plan = plan_day(
+        options.seed,
+        options.patients,
+        on=_india_today(),
+        history=options.history,
+        error_share=options.error_share,
+        control_out=options.control_out,
+    )
+    store = simulate.TruthStore(url=options.truth_url, file=options.truth_file)
+    with _desk(options) as desk, _analyser(options) as analyser, _progress() as bar:
+        report = simulate.play(
+            plan,
+            desk=desk,
+            analyser=analyser,
+            site_id=options.site,
+            store=store,
+            first_control_id=options.first_control_id,
+            reboot_after=options.reboot_after,
+            desk_progress=bar("front desk", len(plan.visits)),
+            line_progress=bar("analyser", None),
+        )
+    _write(options.report, report)
+    return report
+
+
+def _cdisc(options: argparse.Namespace) -> dict[str, Any]:
+    counts = cdisc.write_history(options.source, options.folder)
+    catalogue = cdisc_reference.reference_catalogue(options.source)
+    _write(options.folder / "catalogue.json", catalogue)
+    return {
+        "folder": str(options.folder),
+        **asdict(counts),
+        "intervals": sum(len(test["intervals"]) for test in catalogue),
+    }
+
+
+def _cdisc_live(options: argparse.Namespace) -> dict[str, Any]:
+    draws = cdisc.live_draws(options.source)[: options.patients]
+    with _desk(options) as desk, _analyser(options) as analyser, _progress() as bar:
+        report, expected = cdisc_live.play(
+            draws,
+            desk=desk,
+            analyser=analyser,
+            site_id=options.site,
+            first_control_id=options.first_control_id,
+            in_the_past=not options.collected_now,
+            desk_progress=bar("front desk", len(draws)),
+            line_progress=bar("analyser", None),
+        )
+    _write(options.expected, [asdict(row) for row in expected])
+    _write(options.report, report)
+    return report
+
+
+@contextmanager
+def _desk(options: argparse.Namespace) -> Iterator[FrontDesk]:
+    password = options.password_file.read_text(encoding="utf-8").partition("\n")[0].strip()
+    with FrontDesk(options.api) as desk:
+        desk.sign_in(organization=options.organization, username=options.username, password=password)
+        yield desk
+
+
+def _analyser(options: argparse.Namespace) -> Analyser:
+    host, port = options.to
+    faults = Faults(duplicate_share=options.duplicates, cut_share=options.cuts)
+    return Analyser(host, port, faults=faults, patience=Patience(answer=options.answer_timeout), seed=options.seed)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int | None], Callable[[], None]]]:
+    columns = (TextColumn("{task.description:12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as shown:
+
+        def bar(what: str, total: int | None) -> Callable[[], None]:
+            task = shown.add_task(what, total=total)
+            return lambda: shown.advance(task)
+
+        yield bar
+
+
+def _write(path: Path | None, content: object) -> None:
+    if path is not None:
+        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _india_today() -> date:
+    return utc_now().astimezone(INDIA).date()
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit():
+        raise argparse.ArgumentTypeError(f"HOST:PORT expected, not {text!r}")
+    return host, int(port)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lims lab", description="A virtual laboratory: patients, history, a day, an analyser."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    history = commands.add_parser("history", help="write a year of patients, results and controls as Parquet")
+    history.add_argument("folder", type=Path)
+    history.add_argument("--seed", type=int, default=1)
+    history.add_argument("--patients", type=int, default=2000)
+    history.add_argument("--days", type=int, default=365)
+    history.add_argument("--control-days", type=int, default=90)
+    history.add_argument("--until", type=date.fromisoformat, help="first day after the history (default: today)")
+    history.add_argument("--analyser", default="BS480-1", help="code of the analyser in the history")
+    history.set_defaults(run=_history)
+
+    day = commands.add_parser("simulate", help="play a day: front desk over the API, analyser over a socket")
+    _live_arguments(day)
+    day.add_argument("--seed", type=int, default=1)
+    day.add_argument("--patients", type=int, default=200)
+    day.add_argument("--history", type=Path, help="folder of `lims lab history`, for patients who come again")
+    day.add_argument("--error-share", type=float, default=ERROR_SHARE, help="share of specimens with an injected error")
+    day.add_argument("--control-out", choices=codes(), help="a test whose second control level is far outside")
+    day.add_argument("--reboot-after", type=int, help="restart the control ids at 1 after so many messages")
+    truth = day.add_mutually_exclusive_group(required=True)
+    truth.add_argument("--truth-url", help="PostgreSQL database for the truth; not the application's")
+    truth.add_argument("--truth-file", type=Path, help="Parquet file for the truth, readable by its owner only")
+    day.set_defaults(run=_simulate)
+
+    study = commands.add_parser("cdisc", help="write the CDISC pilot study's history as Parquet")
+    study.add_argument("source", type=Path, help="folder with lb.csv.gz and dm.csv.gz")
+    study.add_argument("folder", type=Path)
+    study.set_defaults(run=_cdisc)
+
+    live = commands.add_parser("cdisc-live", help="play each CDISC patient's last draw")
+    live.add_argument("source", type=Path, help="folder with lb.csv.gz and dm.csv.gz")
+    _live_arguments(live)
+    live.add_argument("--patients", type=int, help="only so many patients")
+    live.add_argument("--collected-now", action="store_true", help="do not keep the file's collection times")
+    live.add_argument("--expected", type=Path, help="write the flag that the file gives each value to this JSON file")
+    live.set_defaults(run=_cdisc_live, seed=0)
+    return parser
+
+
+def _live_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--api", required=True, metavar="URL", help="the core, e.g. http://127.0.0.1:8000")
+    parser.add_argument("--organization", required=True, metavar="CODE")
+    parser.add_argument("--username", required=True)
+    parser.add_argument("--password-file", required=True, type=Path, help="its first line is the password")
+    parser.add_argument("--site", required=True, metavar="ID", help="id of the site where patients come")
+    parser.add_argument("--to", required=True, type=_address, metavar="HOST:PORT", help="the gateway's MLLP port")
+    parser.add_argument("--report", type=Path, help="also write the report to this JSON file")
+    parser.add_argument("--first-control-id", type=int, default=1)
+    parser.add_argument("--duplicates", type=float, default=0.0, metavar="SHARE", help="messages sent twice, e.g. 0.02")
+    parser.add_argument("--cuts", type=float, default=0.0, metavar="SHARE", help="connections cut before the answer")
+    parser.add_argument("--answer-timeout", type=float, default=15.0, metavar="SECONDS")
+
+
+if __name__ == "__main__":
+    sys.exit(app())

@@ -1,0 +1,160 @@
+"""What goes wrong with a specimen or a measurement, as pure functions of a panel and a random generator.
+
+A panel is a specimen's true values by test code, in the units of `analytes.toml`. Each injector returns the values that
+the analyser would send instead, for the same tests. An error counts only if it is consequential: at least one reported
+value moves by more than the allowable error of `allowable_error.toml`. Severities follow the published benchmark
+design that the project's own trainers do not use: nothing here is imported by them.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from ingest.virtual_lab.analytes import reported
+
+Panel = Mapping[str, float]
+
+
+class ErrorKind(StrEnum):
+    """The kinds of error that are injected; the values are written to the truth store."""
+
+    SWAP = "swap"
+    IV_FLUID = "iv_fluid"
+    EDTA = "edta"
+    HAEMOLYSIS = "haemolysis"
+    DELAYED_SEPARATION = "delayed_separation"
+    BIAS = "bias"
+    UNIT = "unit"
+    DECIMAL = "decimal"
+
+
+# mmol/L of the fluid, glucose in mg/dL (5 % dextrose holds 277 mmol/L). Everything absent is diluted to nothing.
+FLUIDS: Mapping[str, Panel] = MappingProxyType(
+    {
+        "saline": {"NA": 154.0, "CL": 154.0},
+        "dextrose": {"GLU": 277 * 18.016},
+        "ringer": {"NA": 130.0, "CL": 109.0, "K": 4.0},
+    }
+)
+# From the reported unit to the one that the value is sent in by mistake.
+WRONG_UNIT: Mapping[str, float] = MappingProxyType(
+    {"GLU": 1 / 18.016, "CREA": 88.4, "BUN": 1 / 2.8, "TBIL": 17.1, "ALT": 1 / 60, "AST": 1 / 60, "ALP": 1 / 60}
+)
+BIAS_SIZES = (2, 4, 8)
+
+
+@cache
+def _limits() -> dict[str, dict[str, float]]:
+    text = Path(__file__).with_name("allowable_error.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def allowable(test_code: str, true_value: float) -> float:
+    """How far a value may be from the truth, in the test's unit."""
+    limit = _limits()[test_code]
+    return max(limit["share"] * abs(true_value), limit["amount"])
+
+
+def is_wrong(test_code: str, true_value: float, sent_value: float) -> bool:
+    """Whether what was sent is further from the truth than is allowed."""
+    return abs(sent_value - true_value) > allowable(test_code, true_value)
+
+
+def is_consequential(true: Panel, sent: Panel) -> bool:
+    """Whether at least one value, as it is reported, moved by more than the allowable error."""
+    return any(
+        is_wrong(code, reported(code, value).value, reported(code, sent[code]).value) for code, value in true.items()
+    )
+
+
+def swap(panel: Panel, other: Panel) -> Panel | None:
+    """The tests of `panel` measured in the tube of another person; `None` where that person's value is not known."""
+    return {code: other[code] for code in panel} if panel.keys() <= other.keys() else None
+
+
+def iv_fluid(panel: Panel, rng: np.random.Generator) -> Panel:
+    """Drawn above a drip: 8 to 40 % of the specimen is infusion fluid."""
+    share = rng.uniform(0.08, 0.40)
+    fluid = FLUIDS[str(rng.choice(list(FLUIDS)))]
+    return {code: (1 - share) * value + share * fluid.get(code, 0.0) for code, value in panel.items()}
+
+
+def edta(panel: Panel, rng: np.random.Generator) -> Panel:
+    """Poured over from an EDTA tube: potassium of the salt, zinc and magnesium of ALP bound."""
+    amount = rng.uniform(0.1, 1.0)
+    return _changed(panel, {"K": lambda k: k + 6 * amount, "ALP": lambda alp: alp * (1 - 0.6 * amount)})
+
+
+def haemolysis(panel: Panel, rng: np.random.Generator) -> Panel:
+    """Red cells burst: potassium and AST leak out, haemoglobin disturbs bilirubin."""
+    amount = rng.uniform(0.2, 1.0)
+    return _changed(
+        panel,
+        {
+            "K": lambda k: k + 2 * amount,
+            "AST": lambda ast: ast * (1 + 1.5 * amount),
+            "TBIL": lambda bilirubin: bilirubin * (1 - 0.15 * amount),
+        },
+    )
+
+
+def delayed_separation(panel: Panel, rng: np.random.Generator) -> Panel:
+    """Left on the cells for hours: they eat glucose and lose potassium."""
+    amount = rng.uniform(0.2, 1.0)
+    return _changed(panel, {"GLU": lambda glucose: glucose * (1 - 0.4 * amount), "K": lambda k: k + 1.5 * amount})
+
+
+def bias(panel: Panel, rng: np.random.Generator) -> Panel:
+    """One analyte 2, 4 or 8 allowable errors too high or too low; never below a twentieth of the value."""
+    code = _one(sorted(panel), rng)
+    moved = int(rng.choice(BIAS_SIZES)) * allowable(code, panel[code]) * (1 if rng.random() < 0.5 else -1)
+    return {**panel, code: max(panel[code] + moved, panel[code] / 20)}
+
+
+def unit(panel: Panel, rng: np.random.Generator) -> Panel | None:
+    """One analyte in another unit's number; `None` where no test of the panel has a second unit in use."""
+    able = sorted(panel.keys() & WRONG_UNIT.keys())
+    if not able:
+        return None
+    code = _one(able, rng)
+    return {**panel, code: panel[code] * WRONG_UNIT[code]}
+
+
+def decimal(panel: Panel, rng: np.random.Generator) -> Panel:
+    """One analyte with the decimal point one place off."""
+    code = _one(sorted(panel), rng)
+    return {**panel, code: panel[code] * (10.0 if rng.random() < 0.5 else 0.1)}
+
+
+INJECTORS: Mapping[ErrorKind, Callable[[Panel, np.random.Generator], Panel | None]] = MappingProxyType(
+    {
+        ErrorKind.IV_FLUID: iv_fluid,
+        ErrorKind.EDTA: edta,
+        ErrorKind.HAEMOLYSIS: haemolysis,
+        ErrorKind.DELAYED_SEPARATION: delayed_separation,
+        ErrorKind.BIAS: bias,
+        ErrorKind.UNIT: unit,
+        ErrorKind.DECIMAL: decimal,
+    }
+)
+
+
+def inject(kind: ErrorKind, panel: Panel, rng: np.random.Generator) -> Panel | None:
+    """A consequential error of a kind (all but a swap, which needs two panels), or `None` if this draw is not one."""
+    sent = INJECTORS[kind](panel, rng)
+    return sent if sent is not None and is_consequential(panel, sent) else None
+
+
+def _changed(panel: Panel, changes: Mapping[str, Callable[[float], float]]) -> Panel:
+    return {code: changes[code](value) if code in changes else value for code, value in panel.items()}
+
+
+def _one(codes: list[str], rng: np.random.Generator) -> str:
+    return codes[int(rng.integers(len(codes)))]
