@@ -6,7 +6,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 SAW = """
-insert into lims.access_log (organization_id, actor_id, session_id, device, ip, request_id, action, patient_id, subject_id)
+insert into lims.access_log
+  (organization_id, actor_id, session_id, device, ip, request_id, action, patient_id, subject_id)
 select lims.tenant(), nullif(current_setting('lims.actor_id', true), '')::uuid,
        nullif(current_setting('lims.session_id', true), '')::uuid, nullif(current_setting('lims.device', true), ''),
        nullif(current_setting('lims.ip', true), ''), nullif(current_setting('lims.request_id', true), ''), """

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from procrastinate import App, PsycopgConnector, RetryStrategy, SyncPsycopgConnector
 
-from lims_api.core.db import actor_of
+from lims_api.core.db import SystemCaller, actor_of
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -28,6 +28,23 @@ class Work:
     database: Database
     services: Any
 
+    def caller(self, organization_id: UUID) -> SystemCaller:
+        """The job, acting for one organization."""
+        return SystemCaller(
+            database=self.database, organization_id=organization_id, device="job", services=self.services
+        )
+
+
+Reaction = Callable[["Session", UUID, dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Subscriber:
+    """A reaction to an event, named so that each event reaches it once."""
+
+    name: str
+    reaction: Reaction
+
 
 @dataclass(frozen=True)
 class Job:
@@ -40,7 +57,19 @@ class Job:
 
 
 REGISTRY: dict[str, Job] = {}
+SUBSCRIBERS: dict[str, list[Subscriber]] = {}
 _defer_app = App(connector=SyncPsycopgConnector())
+
+
+def subscribe(event: str, *, name: str) -> Callable[[Reaction], Reaction]:
+    """React to an event of another domain: `reaction(session, subject_id, payload)` in a transaction of its own, once
+    for each event (`core/relay.py`). Slow work is enqueued from it."""
+
+    def register(reaction: Reaction) -> Reaction:
+        SUBSCRIBERS.setdefault(event, []).append(Subscriber(name, reaction))
+        return reaction
+
+    return register
 
 
 def job(*, name: str, queue: str = "default", cron: str | None = None) -> Callable[[Callable[..., None]], Job]:
@@ -58,10 +87,17 @@ def job(*, name: str, queue: str = "default", cron: str | None = None) -> Callab
 def enqueue(session: Session, name: str, *, queue: str = "default", lock: str | None = None, **ids: UUID | str) -> None:
     """Ask for a job when this transaction commits. One lock's jobs never run at the same time."""
     connection = session.connection().connection.driver_connection
-    arguments = {key: str(value) for key, value in ids.items()}
+    arguments = {key: _id(name, key, value) for key, value in ids.items()}
     _defer_app.configure_task(name, queue=queue, lock=lock, connection=connection).defer(
         organization_id=str(actor_of(session).organization_id), **arguments
     )
+
+
+def _id(job_name: str, key: str, value: UUID | str) -> str:
+    try:
+        return str(UUID(str(value)))
+    except ValueError:
+        raise TypeError(f"{job_name}: {key} must be an id; the queue is read across organizations") from None
 
 
 def worker_app(url: str, work: Work) -> App:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from psycopg import Connection
@@ -65,7 +66,10 @@ def read_master_key(file: Path) -> bytes:
         raise MasterKeyUnusable(f"{file.name} does not exist; restore it from the recovery sheet")
     if stat.S_IMODE(file.stat().st_mode) & 0o077:
         raise MasterKeyUnusable(f"{file.name} must be readable by its owner only (chmod 600)")
-    secret = bytes.fromhex(file.read_text().strip())
+    try:
+        secret = bytes.fromhex(file.read_text().strip())
+    except ValueError:
+        secret = b""
     if len(secret) != 32:
         raise MasterKeyUnusable(f"{file.name} must hold 32 bytes in hex")
     return secret
@@ -77,12 +81,32 @@ def make_master_key(file: Path) -> bytes:
         return read_master_key(file)
     file.parent.mkdir(parents=True, exist_ok=True)
     secret = new_secret()
+    write_master_key(file, secret)
+    return secret
+
+
+def write_master_key(file: Path, secret: bytes) -> None:
+    """Write the key where no file is yet, 0600, safe against a power cut."""
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w") as out:
         out.write(secret.hex() + "\n")
         out.flush()
         os.fsync(out.fileno())
-    return secret
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def prove_master(connection: Connection[Any], master: bytes) -> None:
+    """`MasterKeyUnusable` unless the master key opens every organization key of the store."""
+    rows = connection.execute("select organization_id, purpose, id, wrapped from organization_keys").fetchall()
+    for organization_id, purpose, key_id, wrapped in rows:
+        try:
+            unwrap(master, wrapped, _organization(organization_id, purpose, key_id))
+        except CannotUnseal:
+            raise MasterKeyUnusable("the master key does not open this key store's keys") from None
 
 
 @dataclass
@@ -106,7 +130,7 @@ class KeyStore:
         )
         self._lock = threading.Lock()
         self._cache: dict[UUID, _Cached] = {}
-        self._of_patient: dict[UUID, tuple[UUID, float]] = {}
+        self._of_patient: dict[tuple[UUID, UUID], tuple[UUID, float]] = {}
         self._organization: dict[tuple[UUID, str], _Cached] = {}
 
     def close(self) -> None:
@@ -119,7 +143,7 @@ class KeyStore:
         with self._pool.connection() as connection:
             for purpose in ("seal", "index"):
                 key_id = uuid7()
-                wrapped = wrap(self._master, new_secret(), f"{organization_id}|{purpose}|{key_id}".encode())
+                wrapped = wrap(self._master, new_secret(), _organization(organization_id, purpose, key_id))
                 connection.execute(
                     "insert into organization_keys (id, organization_id, purpose, wrapped) values (%s, %s, %s, %s)"
                     " on conflict (organization_id, purpose) where retired_at is null do nothing",
@@ -139,7 +163,7 @@ class KeyStore:
             ).fetchone()
         if row is None:
             raise NoKey("the organization has no key; restore the key store")
-        key = Key(row[0], unwrap(self._master, row[1], f"{organization_id}|{purpose}|{row[0]}".encode()))
+        key = Key(row[0], unwrap(self._master, row[1], _organization(organization_id, purpose, row[0])))
         self._organization[organization_id, purpose] = _Cached(key, time.monotonic() + CACHE_SECONDS)
         return key
 
@@ -150,7 +174,10 @@ class KeyStore:
     # patient keys
 
     def make_patient_keys(self, organization_id: UUID, patient_ids: Sequence[UUID]) -> list[Key]:
-        """New keys, committed before this returns: a patient must never be stored before their key."""
+        """New keys, committed before this returns: a patient must never be stored before their key.
+
+        Refused for an erased patient.
+        """
         wrapping = self.organization_key(organization_id)
         keys = [Key(uuid7(), new_secret()) for _ in patient_ids]
         rows = [
@@ -168,8 +195,14 @@ class KeyStore:
             with cursor.copy(statement) as copy:
                 for row in rows:
                     copy.write_row(row)
+            erased = cursor.execute(
+                "select 1 from erased_patients where organization_id = %s and patient_id = any(%s) limit 1",
+                (organization_id, list(patient_ids)),
+            ).fetchone()
+            if erased:
+                raise NoKey("this patient was erased; register them anew")
         for patient_id, key in zip(patient_ids, keys, strict=True):
-            self._remember(patient_id, key)
+            self._remember(organization_id, patient_id, key)
         return keys
 
     def patient_keys(self, organization_id: UUID, patient_ids: Iterable[UUID]) -> dict[UUID, Key]:
@@ -178,7 +211,7 @@ class KeyStore:
         missing = []
         now = time.monotonic()
         for patient_id in set(patient_ids):
-            known = self._of_patient.get(patient_id)
+            known = self._of_patient.get((organization_id, patient_id))
             cached = self._cache.get(known[0]) if known and known[1] > now else None
             if cached and cached.until > now:
                 found[patient_id] = cached.key
@@ -187,8 +220,10 @@ class KeyStore:
         if missing:
             with self._pool.connection() as connection:
                 rows = connection.execute(
-                    "select patient_id, id, organization_key_id, wrapped from patient_keys"
-                    " where organization_id = %s and patient_id = any(%s) order by created_at, id",
+                    "select patient_id, id, organization_key_id, wrapped from patient_keys k"
+                    " where organization_id = %s and patient_id = any(%s) and not exists (select from erased_patients e"
+                    " where e.organization_id = k.organization_id and e.patient_id = k.patient_id)"
+                    " order by created_at, id",
                     (organization_id, missing),
                 ).fetchall()
                 for patient_id, key_id, wrapping_id, wrapped in rows:
@@ -215,14 +250,20 @@ class KeyStore:
                 "delete from patient_keys where organization_id = %s and patient_id = %s",
                 (organization_id, patient_id),
             ).rowcount
-        known = self._of_patient.pop(patient_id, None)
-        if known:
-            self._cache.pop(known[0], None)
+        with self._lock:
+            known = self._of_patient.pop((organization_id, patient_id), None)
+            if known:
+                self._cache.pop(known[0], None)
+        self._vacuum()
+        return gone
+
+    def _vacuum(self) -> None:
         with self._pool.connection() as connection:
             connection.autocommit = True
-            connection.execute("vacuum patient_keys")
-            connection.autocommit = False
-        return gone
+            try:
+                connection.execute("vacuum patient_keys")
+            finally:
+                connection.autocommit = False
 
     # sealing
 
@@ -245,14 +286,14 @@ class KeyStore:
 
     # inside
 
-    def _remember(self, patient_id: UUID, key: Key) -> None:
+    def _remember(self, organization_id: UUID, patient_id: UUID, key: Key) -> None:
         with self._lock:
             if len(self._cache) > CACHE_KEYS:
                 self._cache.clear()
                 self._of_patient.clear()
             until = time.monotonic() + CACHE_SECONDS
             self._cache[key.id] = _Cached(key, until)
-            self._of_patient[patient_id] = (key.id, until)
+            self._of_patient[organization_id, patient_id] = (key.id, until)
 
     def _open_patient_key(
         self,
@@ -265,7 +306,7 @@ class KeyStore:
     ) -> Key:
         wrapping = self._organization_key_by_id(organization_id, wrapping_id, connection)
         key = Key(key_id, unwrap(wrapping.secret, wrapped, _patient(patient_id, key_id)))
-        self._remember(patient_id, key)
+        self._remember(organization_id, patient_id, key)
         return key
 
     def _organization_key_by_id(
@@ -290,7 +331,11 @@ class KeyStore:
             raise NoKey("the organization's key is gone; restore the key store")
         wrapped = row[0]
         assert isinstance(wrapped, bytes)  # noqa: S101  a bytea column
-        return Key(key_id, unwrap(self._master, wrapped, f"{organization_id}|seal|{key_id}".encode()))
+        return Key(key_id, unwrap(self._master, wrapped, _organization(organization_id, "seal", key_id)))
+
+
+def _organization(organization_id: UUID, purpose: str, key_id: UUID) -> bytes:
+    return f"{organization_id}|{purpose}|{key_id}".encode()
 
 
 def _patient(patient_id: UUID, key_id: UUID) -> bytes:

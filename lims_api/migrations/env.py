@@ -6,7 +6,7 @@ from sqlalchemy import text
 from lims_api.core.db import Base
 from lims_api.migrations.tables import ALL_MODELS
 
-SQL_MANAGED = {"ledger", "outbox", "access_log", "idempotency_keys", "event_receipts"}
+SQL_MANAGED = {"ledger", "outbox", "access_log", "idempotency_keys", "event_receipts", "reader_positions"}
 assert ALL_MODELS  # noqa: S101  importing them fills the metadata
 
 

@@ -11,14 +11,12 @@ from lims_api.core.db import Record, belongs_to, open_column, status_column
 
 
 class SpecimenStatus(StrEnum):
-    EXPECTED = "expected"
     COLLECTED = "collected"
     RECEIVED = "received"
     REJECTED = "rejected"
 
 
 TRANSITIONS = {
-    SpecimenStatus.EXPECTED: {SpecimenStatus.COLLECTED},
     SpecimenStatus.COLLECTED: {SpecimenStatus.RECEIVED, SpecimenStatus.REJECTED},
     SpecimenStatus.RECEIVED: {SpecimenStatus.REJECTED},
     SpecimenStatus.REJECTED: set(),

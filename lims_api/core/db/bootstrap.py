@@ -76,6 +76,7 @@ def make_roles(superuser_dsn: str, passwords: dict[str, str]) -> None:
                 connection.execute(
                     sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(passwords[role]))
                 )
+        connection.execute("grant lims_app to lims_system")
 
 
 def make_databases(superuser_dsn: str, *, prefix: str = "", only: tuple[str, ...] = DATABASES) -> None:

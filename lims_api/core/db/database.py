@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from lims_api.core.keys import KeyStore
 
 _ENTER = text(
-    "select status, organization_id, actor_id, session_id from lims.enter(:token, :permission, :device, :ip, :request, :reason)"
+    "select status, organization_id, actor_id, session_id"
+    " from lims.enter(:token, :permission, :device, :ip, :request, :reason)"
 )
 _ACT = text("select lims.act(:organization, :actor, :device, :request, :reason)")
 
@@ -52,6 +53,7 @@ def open_database(url: str, keys: KeyStore, *, connections: int = 4) -> Database
         max_overflow=0,
         pool_pre_ping=True,
         pool_timeout=30,
+        hide_parameters=True,  # an error's text is written to logs by others; it must not quote a row
         connect_args={"options": "-csearch_path=lims,jobs -ctimezone=UTC -clock_timeout=10s -cstatement_timeout=60s"},
     )
     reads = ConnectionPool(
@@ -165,6 +167,8 @@ def refuse_unless_entered(status: int, permission: Permission) -> None:
 
 
 def _act(session: Session, caller: SystemCaller) -> Actor:
+    # services rely on row-level security: a role that bypasses it puts on the application's for the transaction
+    session.execute(text("set local role lims_app"))
     session.execute(
         _ACT,
         {

@@ -1,10 +1,10 @@
 -- The ledger, and what stands beside it. Applied by the first migration; never edited after it has landed.
 
-grant usage on schema lims to lims_app, lims_system, lims_importer, lims_capture, lims_gate, lims_ledger;
+grant usage on schema lims to lims_app, lims_system, lims_importer, lims_capture, lims_gate, lims_ledger, lims_owner;
 
 -- The tenant of this transaction; fails closed ('' after a transaction that had set it, NULL before).
 create function lims.tenant() returns uuid language sql stable parallel safe
-  as $$ select nullif(current_setting('lims.organization_id', true), '')::uuid $$;
+  as $$ select nullif(current_setting('lims.organization_id', true), '')::pg_catalog.uuid $$;
 
 create table lims.ledger (
   seq bigint generated always as identity,
@@ -33,7 +33,8 @@ grant select on lims.ledger to lims_app, lims_system, lims_capture;
 
 -- Three statement-level triggers a table call this. It is the only way into the ledger.
 create function lims.ledger_write() returns trigger language plpgsql security definer
-  set search_path = pg_catalog, pg_temp set timezone = 'UTC' set bytea_output = 'hex' as $$
+  set search_path = pg_catalog, pg_temp set timezone = 'UTC' set bytea_output = 'hex' set extra_float_digits = 1 as $$
+#variable_conflict use_variable  -- a table may well have a column called `reason`
 declare
   actor uuid := nullif(current_setting('lims.actor_id', true), '')::uuid;
   session uuid := nullif(current_setting('lims.session_id', true), '')::uuid;
@@ -108,6 +109,15 @@ create table lims.event_receipts (
 );
 grant insert, select on lims.event_receipts to lims_app, lims_system;
 
+-- How far a reader of the outbox is; moved in the transaction of nothing else, since receipts make a repeat harmless.
+create table lims.reader_positions (
+  reader text primary key,
+  snapshot text not null,
+  system_identifier bigint not null
+);
+alter table lims.reader_positions owner to lims_owner;
+grant select, insert, update on lims.reader_positions to lims_system;
+
 -- Who read which patient's data.
 create table lims.access_log (
   organization_id uuid not null,
@@ -170,6 +180,8 @@ begin
       execute format('create table lims.%I partition of lims.%I default', parent.relname || '_default', parent.relname);
       execute format('alter table lims.%I owner to %I', parent.relname || '_default', parent.owner);
     end if;
+    -- Whoever writes into the default partition meanwhile waits: a row that came after the move would stop the attaching.
+    execute format('lock table lims.%I in access exclusive mode', parent.relname || '_default');
     for month in
       execute format('select distinct date_trunc(''month'', %I)::date from lims.%I
                       union select generate_series(date_trunc(''month'', now()), date_trunc(''month'', now()) + make_interval(months => %s), ''1 month'')::date

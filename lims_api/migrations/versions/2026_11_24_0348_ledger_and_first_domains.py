@@ -828,7 +828,6 @@ def _make_tables() -> None:
         sa.Column(
             "status",
             sa.Enum(
-                "expected",
                 "collected",
                 "received",
                 "rejected",

@@ -1,0 +1,1 @@
+"""One file a provider: each maps a port to something outside."""

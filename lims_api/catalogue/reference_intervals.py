@@ -1,0 +1,56 @@
+"""Which reference interval holds for a person; pure."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from itertools import pairwise
+from typing import Protocol, TypeVar
+
+ANY_SEX = "any"
+
+
+class Band(Protocol):
+    """One row of limits: for a sex ('male', 'female', 'any') and ages from (inclusive) to (exclusive), in days."""
+
+    @property
+    def sex(self) -> str: ...
+    @property
+    def age_from_days(self) -> int: ...
+    @property
+    def age_to_days(self) -> int: ...
+
+
+B = TypeVar("B", bound=Band)
+
+
+def interval_for(bands: Iterable[B], sex: str | None, age_days: int | None) -> B | None:
+    """The band of this sex and age; a row of the sex goes before one of any sex. None when sex or age is missing
+    and the bands differ by it, so that nothing is judged by a range that may be another person's."""
+    bands = list(bands)
+    if age_days is None:
+        bands = [band for band in bands if _covers_all_ages(band)]
+    else:
+        bands = [band for band in bands if band.age_from_days <= age_days < band.age_to_days]
+    own = [band for band in bands if band.sex == sex]
+    anyone = [band for band in bands if band.sex == ANY_SEX]
+    return next(iter(own or anyone), None)
+
+
+def overlapping(bands: Iterable[Band]) -> bool:
+    """Whether two bands of one sex claim the same age."""
+    by_sex: dict[str, list[Band]] = {}
+    for band in bands:
+        by_sex.setdefault(band.sex, []).append(band)
+    for same in by_sex.values():
+        same.sort(key=lambda band: band.age_from_days)
+        if any(later.age_from_days < earlier.age_to_days for earlier, later in pairwise(same)):
+            return True
+    return False
+
+
+def _covers_all_ages(band: Band) -> bool:
+    return band.age_from_days == 0 and band.age_to_days >= 120 * 365
+
+
+def within(value: Decimal, low: Decimal | None, high: Decimal | None) -> bool:
+    """Both limits belong to the interval."""
+    return (low is None or value >= low) and (high is None or value <= high)

@@ -1,0 +1,32 @@
+"""The catalogue: what the laboratory offers, and a person's approval of it."""
+
+from fastapi import APIRouter, Response
+
+from lims_api.catalogue import service
+from lims_api.catalogue.models import TestDefinition
+from lims_api.catalogue.schemas import ApprovalOut, TestOut
+from lims_api.core.db import transaction
+from lims_api.core.http import Caller, command, requires
+from lims_api.core.permissions import Permission
+
+router = APIRouter(prefix="/v1/tests", tags=["catalogue"])
+
+
+@router.get("")
+@requires(Permission.CATALOGUE_READ)
+def list_tests(caller: Caller) -> list[TestOut]:
+    """Every test in its newest version."""
+    with transaction(caller) as session:
+        return [TestOut.model_validate(row, from_attributes=True) for row in service.all_newest(session)]
+
+
+@router.post("/{code}/approve", response_model=ApprovalOut)
+@requires(Permission.CATALOGUE_APPROVE)
+def approve_test(code: str, caller: Caller) -> Response:
+    """Approve the newest version of a test."""
+    return command(caller, lambda session: _approval(service.approve(session, code)))
+
+
+def _approval(row: TestDefinition) -> ApprovalOut:
+    assert row.approved_on is not None  # noqa: S101  just set
+    return ApprovalOut(definition_id=row.id, version=row.version, approved_on=row.approved_on)

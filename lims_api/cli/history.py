@@ -1,0 +1,42 @@
+"""`lims history import`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from lims_api.app import key_store
+from lims_api.cli.importing import HistoryUnusable, Importer
+from lims_api.core.settings import settings
+
+
+def app(argv: list[str]) -> int:
+    """Import a laboratory's past from Parquet."""
+    parser = argparse.ArgumentParser(prog="lims history", description="Import a laboratory's past.")
+    commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
+    run = commands.add_parser("import", help="patients.parquet, results.parquet and controls.parquet of a folder")
+    run.add_argument("folder", type=Path)
+    run.add_argument("--organization", required=True, metavar="CODE")
+    options = parser.parse_args(argv)
+    url = os.environ.get("LIMS_IMPORTER_DATABASE_URL")
+    if not url:
+        print("lims history: set LIMS_IMPORTER_DATABASE_URL (role lims_importer)", file=sys.stderr)
+        return 2
+    keys = key_store(settings())
+    try:
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            imported = Importer(url, keys, options.organization, progress).run(options.folder)
+    except (HistoryUnusable, FileNotFoundError) as reason:
+        print(f"lims history: {reason}", file=sys.stderr)
+        return 2
+    finally:
+        keys.close()
+    print(json.dumps(dataclasses.asdict(imported)))
+    return 0

@@ -1,0 +1,194 @@
+"""A new organization that can work at once: sites, roles, staff, catalogue, an analyser, controls. EXAMPLE content."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lims_api.catalogue import service as catalogue
+from lims_api.catalogue.schemas import DefinitionIn
+from lims_api.cli.installation import secret_file
+from lims_api.core.clock import business_day, utc_now
+from lims_api.core.db import Database, SystemCaller, transaction
+from lims_api.core.ids import uuid7
+from lims_api.core.permissions import Permission
+from lims_api.equipment import service as equipment
+from lims_api.equipment.models import Analyser
+from lims_api.identity import service as identity
+from lims_api.identity.models import UserKind
+from lims_api.organizations import service as organizations
+from lims_api.organizations.models import Organization, SiteKind
+from lims_api.qc import service as qc
+
+P = Permission
+ROLES: dict[str, tuple[str, set[Permission]]] = {
+    "front_desk": (
+        "Front desk",
+        {
+            P.PATIENT_READ, P.PATIENT_REGISTER, P.ORDER_PLACE, P.ORDER_READ, P.SPECIMEN_COLLECT, P.SPECIMEN_READ,
+            P.SPECIMEN_RECEIVE, P.CATALOGUE_READ, P.SITE_READ, P.REPORT_READ, P.SESSION_END,
+        },
+    ),
+    "technician": (
+        "Technician",
+        {
+            P.PATIENT_READ, P.ORDER_READ, P.SPECIMEN_READ, P.SPECIMEN_RECEIVE, P.SPECIMEN_REJECT, P.RESULT_READ,
+            P.RESULT_CORRECT, P.MESSAGE_READ, P.CONTROL_READ, P.CONTROL_RECORD, P.CATALOGUE_READ, P.ANALYSER_READ,
+            P.SITE_READ, P.RELEASE_SWITCH, P.SESSION_END,
+        },
+    ),
+    "pathologist": (
+        "Pathologist",
+        {
+            P.PATIENT_READ, P.ORDER_READ, P.SPECIMEN_READ, P.RESULT_READ, P.RESULT_AUTHORISE, P.RESULT_CORRECT,
+            P.REPORT_READ, P.CATALOGUE_READ, P.CATALOGUE_APPROVE, P.AUTHORISATION_SIGN, P.RELEASE_SWITCH,
+            P.RESTRICTED_READ, P.CONTROL_READ, P.ANALYSER_READ, P.MESSAGE_READ, P.SITE_READ, P.DASHBOARD_VIEW, P.SESSION_END,
+        },
+    ),
+    "manager": (
+        "Manager",
+        {P.DASHBOARD_VIEW, P.CATALOGUE_READ, P.SITE_READ, P.ANALYSER_READ, P.CONTROL_READ, P.CONTROL_MANAGE, P.SESSION_END},
+    ),
+    "gateway": ("Analyser gateway", {P.MESSAGE_DELIVER}),
+}  # fmt: skip
+"""What a new laboratory starts with; it edits them as its own data."""
+
+STAFF = (
+    ("reception", "Example Receptionist", "front_desk", None),
+    ("technician", "Example Technician", "technician", None),
+    ("pathologist", "Dr Example Pathologist", "pathologist", "EXAMPLE-0001"),
+    ("manager", "Example Manager", "manager", None),
+)
+
+
+@dataclass(frozen=True)
+class Control:
+    """The target of one test at one level of a control lot."""
+
+    material: str
+    lot_number: str
+    level: int
+    test_code: str
+    mean: Decimal
+    sd: Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewOrganization:
+    """What the new organization starts with."""
+
+    code: str
+    name: str
+    tests: Sequence[DefinitionIn]
+    analyser_code: str
+    channel: str
+    units_sent: dict[str, str]
+    controls: Sequence[Control]
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """Where things are after seeding; passwords lie in `keys/<organization>/`, 0600."""
+
+    organization_id: UUID
+    site_id: UUID
+    secrets: Path
+
+
+def example_tests() -> list[DefinitionIn]:
+    """The ten chemistry tests that are shipped as examples."""
+    text = (files("lims_api.catalogue") / "examples" / "chemistry.toml").read_text()
+    return definitions(tomllib.loads(text)["test"])
+
+
+def definitions(tables: Iterable[dict[str, Any]]) -> list[DefinitionIn]:
+    """Validated definitions from a reviewed file's tables."""
+    return [DefinitionIn.model_validate(table) for table in tables]
+
+
+def seed(database: Database, keys_folder: Path, wanted: NewOrganization) -> Seeded:
+    """Make the organization, or find it: a second call changes nothing."""
+    secrets = keys_folder / wanted.code
+    with database.sessions() as session:
+        known = session.scalars(select(Organization).where(Organization.code == wanted.code)).one_or_none()
+    if known is None:
+        _make(database, secrets, wanted)
+        with database.sessions() as session:
+            known = session.scalars(select(Organization).where(Organization.code == wanted.code)).one()
+    with transaction(SystemCaller(database=database, organization_id=known.id)) as session:
+        lab = next(site for site in organizations.sites(session) if site.kind is SiteKind.LAB)
+    return Seeded(known.id, lab.id, secrets)
+
+
+def _make(database: Database, secrets: Path, wanted: NewOrganization) -> None:
+    organization_id = uuid7()
+    organizations.create(database, organization_id, code=wanted.code, name=wanted.name, is_example=True)
+    with transaction(SystemCaller(database=database, organization_id=organization_id, reason="seed")) as session:
+        lab = organizations.add_site(
+            session, code="MAIN", name=wanted.name, kind=SiteKind.LAB, address="EXAMPLE address, Pune 411001"
+        )
+        organizations.add_site(
+            session, code="CC1", name="Collection centre 1", kind=SiteKind.COLLECTION_CENTRE, parent=lab
+        )
+        _staff(session, secrets)
+        for test in wanted.tests:
+            catalogue.add_version(session, test)
+        analyser = equipment.add_analyser(
+            session,
+            code=wanted.analyser_code,
+            name="Chemistry analyser",
+            model="mindray_bs",
+            channel=wanted.channel,
+            site_id=lab.id,
+        )
+        for test in wanted.tests:
+            equipment.map_code(
+                session, analyser, test.code, test_code=test.code, unit_sent=wanted.units_sent[test.code]
+            )
+    _approve(database, organization_id, analyser, wanted)
+
+
+def _staff(session: Session, secrets: Path) -> None:
+    for code, (name, permissions) in ROLES.items():
+        identity.add_role(session, code, name=name, permissions=permissions)
+    session.flush()
+    for username, full_name, role, registration in STAFF:
+        password = secret_file(secrets / f"{username}.password")
+        identity.add_user(
+            session, username, full_name=full_name, roles=[role], password=password, registration_number=registration
+        )
+    gateway = identity.add_user(
+        session, "gateway", full_name="Analyser gateway", roles=["gateway"], kind=UserKind.MACHINE
+    )
+    session.flush()
+    secret_file(secrets / "gateway.key", identity.make_api_key(session, gateway))
+
+
+def _approve(database: Database, organization_id: UUID, analyser: Analyser, wanted: NewOrganization) -> None:
+    """The example pathologist approves the example catalogue and control targets: an act of theirs in the ledger."""
+    with transaction(SystemCaller(database=database, organization_id=organization_id)) as session:
+        pathologist = identity.user_named(session, "pathologist").id
+    caller = SystemCaller(database=database, organization_id=organization_id, actor_id=pathologist, reason="seed")
+    with transaction(caller) as session:
+        for test in wanted.tests:
+            catalogue.approve(session, test.code)
+        expires_on: date = business_day(utc_now() + timedelta(days=365))
+        lots: dict[tuple[str, str], Any] = {}
+        for control in wanted.controls:
+            key = (control.material, control.lot_number)
+            if key not in lots:
+                lots[key] = qc.add_lot(session, *key, expires_on=expires_on)
+            qc.set_target(
+                session, lots[key], control.level, control.test_code, analyser_id=analyser.id, mean=control.mean,
+                sd=control.sd, source="EXAMPLE of the virtual laboratory",
+            )  # fmt: skip

@@ -1,0 +1,88 @@
+"""Orders: placed with the definitions in force, completed when every test is authorised."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lims_api.catalogue import service as catalogue
+from lims_api.core.clock import business_day, utc_now
+from lims_api.core.db import actor_of
+from lims_api.core.db.numbers import next_number
+from lims_api.core.ledger import publish
+from lims_api.orders.errors import UnknownOrder
+from lims_api.orders.events import OrderCompleted, OrderPlaced
+from lims_api.orders.models import Order, OrderStatus, OrderTest, OrderTestStatus
+from lims_api.orders.schemas import OrderIn
+from lims_api.organizations import service as organizations
+from lims_api.patients import service as patients
+
+
+def place(session: Session, wanted: OrderIn) -> Order:
+    """A new order: each test under its newest definition, due by its turnaround target."""
+    organization_id = actor_of(session).organization_id
+    patient = patients.get(session, wanted.patient_id, lock=True)
+    site = organizations.site(session, wanted.site_id)
+    tests = [catalogue.newest(session, code) for code in dict.fromkeys(wanted.tests)]
+    placed_at = wanted.placed_at or utc_now()
+    due = {test.code: placed_at + timedelta(minutes=test.turnaround_minutes) for test in tests}
+    year = business_day(placed_at).year
+    order = Order(
+        organization_id=organization_id,
+        patient_id=patient.id,
+        site_id=site.id,
+        priority=wanted.priority,
+        order_number=f"{year % 100:02d}-{next_number(session, 'order', year):07d}",
+        status=OrderStatus.PLACED,
+        placed_at=placed_at,
+        occurred_at=placed_at,
+        due_at=max(due.values()),
+    )
+    session.add(order)
+    session.flush()
+    session.add_all(
+        OrderTest(
+            organization_id=organization_id,
+            order_id=order.id,
+            test_code=test.code,
+            definition_id=test.id,
+            status=OrderTestStatus.ORDERED,
+            due_at=due[test.code],
+        )
+        for test in tests
+    )
+    publish(session, OrderPlaced(subject_id=order.id, patient_id=patient.id, site_id=site.id, placed_at=placed_at))
+    return order
+
+
+def get(session: Session, order_id: UUID, *, lock: bool = False) -> Order:
+    """One order, or `UnknownOrder`."""
+    query = select(Order).where(Order.id == order_id)
+    found = session.scalars(query.with_for_update() if lock else query).one_or_none()
+    if found is None:
+        raise UnknownOrder("There is no such order in this organization.")
+    return found
+
+
+def tests_of(session: Session, order_id: UUID) -> list[OrderTest]:
+    """An order's tests, by code."""
+    return list(session.scalars(select(OrderTest).where(OrderTest.order_id == order_id).order_by(OrderTest.test_code)))
+
+
+def complete_where_all_authorised(session: Session, order_ids: Collection[UUID], at: datetime) -> list[Order]:
+    """Complete the orders whose every test is authorised now; returns those completed by this call."""
+    session.flush()
+    open_tests = select(OrderTest.order_id).where(
+        OrderTest.order_id.in_(order_ids),
+        OrderTest.status.not_in([OrderTestStatus.AUTHORISED, OrderTestStatus.CANCELLED]),
+    )
+    query = select(Order).where(
+        Order.id.in_(order_ids), Order.status == OrderStatus.PLACED, Order.id.not_in(open_tests)
+    )
+    done = list(session.scalars(query.order_by(Order.id).with_for_update()))
+    for order in done:
+        order.status, order.completed_at = OrderStatus.COMPLETED, at
+        publish(session, OrderCompleted(subject_id=order.id, patient_id=order.patient_id, completed_at=at))
+    return done

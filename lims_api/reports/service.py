@@ -1,0 +1,78 @@
+"""Reports: released once an order is complete, amended by the next version, read back as stored."""
+
+import hashlib
+import secrets
+from dataclasses import replace
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lims_api.core.access import saw
+from lims_api.core.clock import utc_now
+from lims_api.core.db import actor_of
+from lims_api.core.ledger import publish
+from lims_api.files import service as files
+from lims_api.files.models import FileKind
+from lims_api.orders import service as orders
+from lims_api.orders.models import OrderStatus
+from lims_api.reports.content import content_of, fingerprint, gather, machine_readable
+from lims_api.reports.errors import OrderNotComplete, UnknownReport
+from lims_api.reports.events import ReportReleased
+from lims_api.reports.layout import ReportContent
+from lims_api.reports.models import Report, ReportStatus
+from lims_api.reports.render import render
+
+
+def release(session: Session, order_id: UUID) -> Report:
+    """The report of a complete order in its newest version. The same content again is the same report."""
+    order = orders.get(session, order_id, lock=True)
+    if order.status is not OrderStatus.COMPLETED:
+        raise OrderNotComplete(f"The order is {order.status}. Its report follows the last authorisation.")
+    earlier = reports_of(session, order_id)
+    found, now = gather(session, order), utc_now()
+    content = content_of(session, found, version=len(earlier) + 1, issued_at=now)
+    content_sha256 = hashlib.sha256(fingerprint(content)).hexdigest()
+    if earlier and earlier[-1].content_sha256 == content_sha256:
+        return earlier[-1]
+    code = secrets.token_urlsafe(12)
+    pdf = render(_verifiable(session, content, code), machine_readable(content, found))
+    stored = files.store(
+        session, session.info["services"].files_folder, kind=FileKind.REPORT, content=pdf,
+        media_type="application/pdf", patient_id=order.patient_id,
+    )  # fmt: skip
+    report = Report(
+        organization_id=actor_of(session).organization_id, order_id=order.id, patient_id=order.patient_id,
+        version=content.version, status=ReportStatus(content.status), file_id=stored.id, sha256=stored.sha256,
+        content_sha256=content_sha256, verification_code=code, released_at=now,
+        supersedes_id=earlier[-1].id if earlier else None, is_example=content.is_example,
+    )  # fmt: skip
+    session.add(report)
+    session.flush()
+    publish(
+        session,
+        ReportReleased(
+            subject_id=report.id, order_id=order.id, patient_id=order.patient_id, report_version=report.version,
+            status=report.status,
+        ),
+    )  # fmt: skip
+    return report
+
+
+def reports_of(session: Session, order_id: UUID) -> list[Report]:
+    """Every version of an order's report, oldest first."""
+    orders.get(session, order_id)
+    return list(session.scalars(select(Report).where(Report.order_id == order_id).order_by(Report.version)))
+
+
+def pdf(session: Session, report_id: UUID) -> bytes:
+    """The stored document, byte for byte as released."""
+    report = session.scalars(select(Report).where(Report.id == report_id)).one_or_none()
+    if report is None:
+        raise UnknownReport("There is no such report in this organization.")
+    saw(session, "report.read", report.patient_id, report.id)
+    return files.read(session, session.info["services"].files_folder, report.file_id)
+
+
+def _verifiable(session: Session, content: ReportContent, code: str) -> ReportContent:
+    return replace(content, verification=f"{session.info['services'].report_base_url}/verify/{code}")

@@ -1,0 +1,37 @@
+"""What can go wrong with results."""
+
+from lims_api.core.errors import Conflict, Forbidden, NotFound, Unprocessable
+
+
+class UnknownResult(NotFound):
+    slug, title = "unknown-result", "There is no such result"
+
+
+class ResultNotHeld(Conflict):
+    slug, title = "result-not-held", "Only a held result can be authorised or rejected"
+
+
+class ResultNotCorrectable(Conflict):
+    slug, title = "result-not-correctable", "This result cannot be corrected"
+
+
+class OwnEntry(Forbidden):
+    """Segregation of duties: who entered a value may not authorise it."""
+
+    slug, title = "own-entry", "Entered by the same person"
+
+
+class NotAuthorisable(Conflict):
+    slug, title = "not-authorisable", "This result cannot be authorised as it is"
+
+
+class ConcurrentDelivery(Conflict):
+    slug, title = "concurrent-delivery", "The same message is being recorded by another delivery"
+
+
+class AuthorisationRefused(Unprocessable):
+    slug, title = "authorisation-refused", "Standing authorisation refused"
+
+
+class NotANumber(Unprocessable):
+    slug, title = "not-a-number", "The value is not a number"

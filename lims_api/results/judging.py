@@ -1,0 +1,384 @@
+"""From what is known to a verdict: gathers the facts of each result and asks the pure rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from ingest.contract import Observation, StatedIdentity
+from lims_api.catalogue.reference_intervals import interval_for, within
+from lims_api.catalogue.schemas import Definition, Limits
+from lims_api.core.clock import business_day
+from lims_api.equipment.models import Analyser
+from lims_api.equipment.service import Mapping
+from lims_api.orders.models import OrderTest
+from lims_api.patients.age import age_days
+from lims_api.patients.names import names_agree
+from lims_api.qc.service import ControlState, in_control
+from lims_api.results.autoverification import RULES_VERSION, Facts, Reason, reasons_to_hold
+from lims_api.results.delta_check import Delta, delta
+from lims_api.results.flags import flag
+from lims_api.results.knowledge import Knowledge
+from lims_api.results.models import SwitchScope
+from lims_api.results.ports import Accession, EarlierValue, ModelUnusable, PanelValue, Risk, RiskModel
+from lims_api.results.queries import HISTORY, STANDING, SWITCHES
+from lims_api.specimens.models import Specimen
+
+PLAIN_FLAGS = frozenset({"", "N", "L", "H", "LL", "HH"})
+"""What an analyser says of its own range; anything else is a warning about the measurement (HL7 table 0078)."""
+
+FINAL = frozenset({"F", "C"})
+_QC_REASON = {
+    ControlState.IN_CONTROL: None,
+    ControlState.OUT_OF_CONTROL: Reason.QC_OUT_OF_CONTROL,
+    ControlState.STALE: Reason.QC_STALE,
+    ControlState.MISSING: Reason.QC_MISSING,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One observation that is mapped, matched and about to become a result."""
+
+    id: UUID
+    message_id: UUID
+    analyser: Analyser
+    specimen: Specimen
+    order_test: OrderTest
+    mapping: Mapping
+    observation: Observation
+    stated: StatedIdentity | None
+    observed_at: datetime
+
+
+@dataclass(kw_only=True)
+class Verdict:
+    """What was found of a result, and why it is held; no reason means released."""
+
+    definition: Definition
+    value: Decimal | None
+    unit: str
+    limits: Limits | None
+    age_days: int | None
+    sex: str | None
+    flag: str | None
+    version: int
+    corrects_id: UUID | None
+    reasons: list[Reason] = field(default_factory=list)
+    evidence: dict[str, Any] = field(default_factory=dict)
+    risk: float | None = None
+    model_version: str | None = None
+    model_sha256: str | None = None
+    rules_version: str = RULES_VERSION
+    authorisation_id: UUID | None = None
+    signatory_id: UUID | None = None
+
+    @property
+    def is_critical(self) -> bool:
+        return self.flag in ("LL", "HH")
+
+    @property
+    def reference_low(self) -> Decimal | None:
+        return self.limits.low if self.limits else None
+
+    @property
+    def reference_high(self) -> Decimal | None:
+        return self.limits.high if self.limits else None
+
+    @property
+    def critical_low(self) -> Decimal | None:
+        return self.limits.critical_low if self.limits else None
+
+    @property
+    def critical_high(self) -> Decimal | None:
+        return self.limits.critical_high if self.limits else None
+
+
+@dataclass(frozen=True)
+class _Earlier:
+    specimen_id: UUID
+    test_code: str
+    value: Decimal
+    status: str
+    available_at: datetime
+
+
+class Judge:
+    """Judges the results of one batch; every look-up is made once."""
+
+    def __init__(self, session: Session, knowledge: Knowledge) -> None:
+        self.session, self.knowledge = session, knowledge
+        self.services = session.info["services"]
+
+    def judge(self, candidates: Sequence[Candidate]) -> list[tuple[Candidate, Verdict]]:
+        """A verdict for each candidate, in order."""
+        if not candidates:
+            return []
+        history = self._history({candidate.specimen.patient_id for candidate in candidates})
+        controls = self._controls(candidates)
+        switched_off = self._switched_off()
+        model = self._model()
+        standing = self._standing(model)
+        judged = [(candidate, self._verdict(candidate)) for candidate in candidates]
+        risks = self._risks(judged, history, model)
+        for candidate, verdict in judged:
+            signed = standing.get(verdict.definition.code)
+            change = self._delta(candidate, verdict, history.get(candidate.specimen.patient_id, ()))
+            risk = risks.get(candidate.id, Risk(None, holds=False))
+            facts = self._facts(candidate, verdict, change, controls, switched_off, model, signed is not None, risk)
+            verdict.reasons = reasons_to_hold(facts)
+            verdict.evidence = _evidence(change, risk, self.knowledge.offset_ms)
+            verdict.risk = risk.risk
+            if model:
+                verdict.model_version, verdict.model_sha256 = model.version, model.sha256
+            if signed:
+                verdict.authorisation_id, verdict.signatory_id = signed
+        return judged
+
+    # what is known
+
+    def _history(self, patient_ids: set[UUID]) -> dict[UUID, list[_Earlier]]:
+        rows = self.session.execute(
+            HISTORY,
+            {
+                "organization_id": self.knowledge.organization_id,
+                "patient_ids": list(patient_ids),
+                "before": self.knowledge.now,
+            },
+        )
+        found: dict[UUID, list[_Earlier]] = {}
+        for row in rows:
+            earlier = _Earlier(row.specimen_id, row.test_code, row.value, row.status, row.available_at)
+            found.setdefault(row.patient_id, []).append(earlier)
+        return found
+
+    def _controls(self, candidates: Iterable[Candidate]) -> dict[tuple[UUID, str], ControlState]:
+        codes: dict[UUID, set[str]] = {}
+        for candidate in candidates:
+            codes.setdefault(candidate.analyser.id, set()).add(candidate.mapping.test_code)
+        return {
+            (analyser_id, code): state
+            for analyser_id, wanted in codes.items()
+            for code, state in in_control(self.session, analyser_id, wanted, self.knowledge.now).items()
+        }
+
+    def _switched_off(self) -> set[tuple[str, str]]:
+        rows = self.session.execute(SWITCHES, {"organization_id": self.knowledge.organization_id})
+        return {(row.scope, row.target) for row in rows if row.is_off}
+
+    def _model(self) -> RiskModel | None:
+        try:
+            champion: RiskModel = self.services.models.champion(self.knowledge.organization_id)
+        except ModelUnusable:
+            return None
+        return champion
+
+    def _standing(self, model: RiskModel | None) -> dict[str, tuple[UUID, UUID]]:
+        """The newest valid standing authorisation for each test under these rules and this model."""
+        version = model.version if model else "none"
+        rows = self.session.execute(
+            STANDING,
+            {
+                "organization_id": self.knowledge.organization_id,
+                "rules_version": RULES_VERSION,
+                "model_version": version,
+                "at": self.knowledge.now,
+            },
+        )
+        found: dict[str, tuple[UUID, UUID]] = {}
+        for row in rows:
+            for code in row.test_codes:
+                found.setdefault(code, (row.id, row.signatory_id))
+        return found
+
+    # one result
+
+    def _verdict(self, candidate: Candidate) -> Verdict:
+        definition = self.knowledge.definitions[candidate.order_test.definition_id]
+        observation, mapping = candidate.observation, candidate.mapping
+        known_unit = observation.unit == mapping.unit_sent
+        value = observation.value
+        if value is not None and known_unit:
+            value = value * mapping.factor
+        patient = self.knowledge.patients[candidate.specimen.patient_id]
+        identity = self.knowledge.identities.get(patient.id)
+        on = business_day(candidate.specimen.collected_at or candidate.observed_at)
+        age = (
+            age_days(identity.birth_on, identity.birth_precision, on)
+            if identity and identity.birth_on and identity.birth_precision
+            else None
+        )
+        sex = patient.sex if patient.sex in ("male", "female") else None
+        limits = interval_for(definition.bands, sex, age)
+        found = None
+        if known_unit and limits:
+            found = flag(
+                value, observation.comparator, limits.low, limits.high, limits.critical_low, limits.critical_high
+            )
+        known = self.knowledge.existing.get((candidate.specimen.id, definition.code), [])
+        newest = max(known, key=lambda existing: existing.version, default=None)
+        return Verdict(
+            definition=definition,
+            value=value,
+            unit=definition.unit if known_unit else observation.unit or "",
+            limits=limits,
+            age_days=age,
+            sex=patient.sex,
+            flag=found,
+            version=newest.version + 1 if newest else 1,
+            corrects_id=newest.id if newest else None,
+        )
+
+    def _facts(
+        self,
+        candidate: Candidate,
+        verdict: Verdict,
+        change: Delta | None,
+        controls: dict[tuple[UUID, str], ControlState],
+        switched_off: set[tuple[str, str]],
+        model: RiskModel | None,
+        is_authorised: bool,
+        risk: Risk,
+    ) -> Facts:
+        observation, definition = candidate.observation, verdict.definition
+        value, limits = verdict.value, verdict.limits
+        known_unit = observation.unit == candidate.mapping.unit_sent
+        scopes = {
+            (SwitchScope.TEST, definition.code), (SwitchScope.ANALYSER, str(candidate.analyser.id)),
+            (SwitchScope.LAB, str(candidate.specimen.site_id)), (SwitchScope.LAB, "*"),
+        }  # fmt: skip
+        same_batch = sum(
+            1 for key in self.knowledge.taken if key[0] == candidate.specimen.id and key[1] == definition.code
+        )
+        return Facts(
+            in_control=_QC_REASON[controls[candidate.analyser.id, definition.code]],
+            instrument_flagged=any(item not in PLAIN_FLAGS for item in observation.flags),
+            is_final=observation.status in FINAL,
+            is_numeric=value is not None,
+            is_censored=observation.comparator is not None,
+            is_critical=verdict.is_critical,
+            within_reportable_range=value is not None
+            and within(value, definition.reportable_low, definition.reportable_high),
+            identity_agrees=self._identity_agrees(candidate),
+            unit_known=known_unit,
+            interval_found=limits is not None and verdict.age_days is not None and verdict.sex in ("male", "female"),
+            is_restricted=definition.is_restricted,
+            is_approved=definition.is_approved,
+            clock_agrees=self._clock_agrees(candidate),
+            switched_off=bool(scopes & switched_off),
+            is_authorised=is_authorised,
+            is_repeat=verdict.corrects_id is not None or same_batch > 1,
+            within_reference=value is not None and limits is not None and within(value, limits.low, limits.high),
+            delta_exceeded=change is not None and change.exceeded,
+            model_usable=model is not None or not self.services.model_required,
+            model_holds=risk.holds,
+        )
+
+    def _clock_agrees(self, candidate: Candidate) -> bool:
+        """The gateway's clock agrees with ours, and the analyser does not speak from the future."""
+        tolerance = timedelta(seconds=self.services.clock_tolerance_seconds)
+        offset = timedelta(milliseconds=self.knowledge.offset_ms)
+        return offset <= tolerance and candidate.observed_at <= self.knowledge.now + tolerance
+
+    def _identity_agrees(self, candidate: Candidate) -> bool | None:
+        """False when anything the analyser states differs from the registration; None when it states nothing."""
+        stated = candidate.stated
+        patient = self.knowledge.patients[candidate.specimen.patient_id]
+        identity = self.knowledge.identities.get(patient.id)
+        if identity is None:
+            return False
+        if stated is None or not (stated.patient_number or stated.name):
+            return None
+        return (
+            (stated.patient_number is None or stated.patient_number == identity.uhid)
+            and (stated.name is None or names_agree(stated.name, identity.name))
+            and (stated.sex is None or stated.sex == patient.sex)
+            and (stated.birth_on is None or identity.birth_on is None or _births_agree(stated.birth_on, identity))
+        )
+
+    def _delta(self, candidate: Candidate, verdict: Verdict, history: Iterable[_Earlier]) -> Delta | None:
+        """Against the patient's last authorised result of the test on another specimen."""
+        definition = verdict.definition
+        if verdict.value is None or definition.delta_limit_percent is None or definition.delta_window_days is None:
+            return None
+        earlier = [
+            item
+            for item in history
+            if item.test_code == definition.code
+            and item.status == "authorised"
+            and item.specimen_id != candidate.specimen.id
+        ]
+        if not earlier:
+            return None
+        last = max(earlier, key=lambda item: item.available_at)
+        return delta(
+            verdict.value, self.knowledge.now, last.value, last.available_at,
+            limit_percent=definition.delta_limit_percent, window_days=definition.delta_window_days,
+        )  # fmt: skip
+
+    def _risks(
+        self, judged: Sequence[tuple[Candidate, Verdict]], history: dict[UUID, list[_Earlier]], model: RiskModel | None
+    ) -> dict[UUID, Risk]:
+        """The model's word, specimen by specimen; restricted tests never reach it."""
+        if model is None:
+            return {}
+        by_specimen: dict[UUID, list[tuple[Candidate, Verdict]]] = {}
+        for candidate, verdict in judged:
+            if verdict.value is not None and not verdict.definition.is_restricted:
+                by_specimen.setdefault(candidate.specimen.id, []).append((candidate, verdict))
+        risks: dict[UUID, Risk] = {}
+        for specimen_id, items in by_specimen.items():
+            earlier = [
+                item for item in history.get(items[0][0].specimen.patient_id, ()) if item.specimen_id != specimen_id
+            ]
+            by_code = model.score(self._accession(items, earlier))
+            for candidate, verdict in items:
+                risks[candidate.id] = by_code.get(verdict.definition.code, Risk(None, holds=True))
+        return risks
+
+    def _accession(self, items: Sequence[tuple[Candidate, Verdict]], earlier: Iterable[_Earlier]) -> Accession:
+        first = items[0][1]
+        return Accession(
+            sex=first.sex or "unknown", age_days=first.age_days, scored_at=self.knowledge.now,
+            results={
+                verdict.definition.code: PanelValue(
+                    float(verdict.value or 0), _float(verdict.reference_low), _float(verdict.reference_high),
+                    candidate.observation.comparator,
+                )
+                for candidate, verdict in items
+            },
+            history=[EarlierValue(item.test_code, float(item.value), item.available_at) for item in earlier],
+        )  # fmt: skip
+
+
+def _births_agree(stated: Any, identity: Any) -> bool:
+    """At the registration's own precision."""
+    registered = identity.birth_on
+    if identity.birth_precision == "year":
+        return bool(stated.year == registered.year)
+    if identity.birth_precision == "month":
+        return bool((stated.year, stated.month) == (registered.year, registered.month))
+    return bool(stated == registered)
+
+
+def _float(value: Decimal | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _evidence(change: Delta | None, risk: Risk, offset_ms: int) -> dict[str, Any]:
+    """The numbers behind the reasons; no names, no free text."""
+    evidence: dict[str, Any] = {"clock_offset_ms": offset_ms}
+    if change:
+        evidence["delta_percent"] = round(float(change.percent), 1)
+    if risk.because:
+        evidence["model"] = [
+            {"code": code, "test": test, "z": z and round(z, 2), "expected": expected and round(expected, 3)}
+            for code, test, z, expected in risk.because
+        ]
+    return evidence

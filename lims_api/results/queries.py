@@ -1,0 +1,63 @@
+"""Results' reads that more than one caller needs, and the hot ones."""
+
+from sqlalchemy import Select, select, text
+
+from lims_api.results.models import ParkedObservation, Result, ResultStatus
+
+HISTORY = text("""
+select patient_id, specimen_id, test_code, value, status, available_at from (
+  select patient_id, specimen_id, test_code, value, status, available_at,
+         row_number() over (partition by patient_id, test_code order by available_at desc) as n
+    from lims.results
+   where organization_id = :organization_id and patient_id = any (:patient_ids) and value is not null
+     and available_at < :before and status <> 'superseded') as newest
+where n <= 4
+""")
+"""A patient's newest four results of each test (three besides the specimen that is judged)."""
+
+STANDING = text("""
+select a.id, a.signatory_id, a.test_codes from lims.standing_authorisations a
+  join lims.users u on u.organization_id = a.organization_id and u.id = a.signatory_id and u.is_active
+ where a.organization_id = :organization_id and a.rules_version = :rules_version and a.model_version = :model_version
+   and a.revoked_at is null and a.valid_from <= :at and a.valid_to > :at
+ order by a.signed_at desc
+""")
+
+SWITCHES = text("""
+select distinct on (scope, target) scope, target, is_off from lims.release_switches
+ where organization_id = :organization_id order by scope, target, id desc
+""")
+
+ORDER = """
+select json_build_object(
+  'id', o.id, 'order_number', o.order_number, 'status', o.status, 'priority', o.priority, 'placed_at', o.placed_at,
+  'due_at', o.due_at, 'completed_at', o.completed_at, 'patient_id', o.patient_id, 'sex', p.sex,
+  'results', coalesce((
+    select json_agg(json_build_object(
+      'id', r.id, 'test_code', r.test_code, 'loinc', r.loinc, 'value', r.value::text, 'value_text', r.value_text,
+      'comparator', r.comparator, 'unit', r.unit, 'flag', r.flag, 'reference_low', r.reference_low::text,
+      'reference_high', r.reference_high::text, 'status', r.status, 'version', r.version, 'reasons', r.reasons,
+      'is_automatic', r.is_automatic, 'available_at', r.available_at) order by r.test_code, r.version)
+    from lims.results r
+    join lims.test_definitions d on d.organization_id = r.organization_id and d.id = r.definition_id
+    where r.organization_id = o.organization_id and r.order_id = o.id
+      and r.recorded_at >= o.recorded_at and r.status <> 'superseded'
+      and (not d.is_restricted or lims.holds('restricted:read'))), '[]'::json))::text,
+  p.id, p.name_sealed
+from lims.orders o
+join lims.patients p on p.organization_id = o.organization_id and p.id = o.patient_id
+where o.organization_id = lims.tenant() and o.id = %(order_id)s
+"""
+"""One order with its current results as one JSON text; restricted tests only for who may see them."""
+
+WHOSE_ORDER = "patient_id, id from lims.orders where organization_id = lims.tenant() and id = %(order_id)s"
+
+
+def held() -> Select[Result]:
+    """What waits for a person, oldest first."""
+    return select(Result).where(Result.status == ResultStatus.HELD).order_by(Result.id)
+
+
+def parked() -> Select[ParkedObservation]:
+    """Observations that wait for a person, oldest first."""
+    return select(ParkedObservation).where(ParkedObservation.resolved_at.is_(None)).order_by(ParkedObservation.id)

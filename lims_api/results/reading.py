@@ -1,0 +1,114 @@
+"""Results as people see them: an order, the held worklist, what is parked."""
+
+from typing import Any, TypeVar
+from uuid import UUID
+
+from fastapi import Response
+from pydantic import BaseModel
+from sqlalchemy import Select, select, text
+from sqlalchemy.orm import Session
+
+from ingest.contract import StatedIdentity
+from lims_api.catalogue import service as catalogue
+from lims_api.core.access import saw, saw_many
+from lims_api.core.crypto import CannotUnseal
+from lims_api.core.db import Caller, actor_of, keys_of
+from lims_api.core.errors import NotFound
+from lims_api.core.http.reading import read_row
+from lims_api.patients import service as patients
+from lims_api.results.models import RecordGroup, Result
+from lims_api.results.queries import ORDER, WHOSE_ORDER, held, parked
+from lims_api.results.schemas import HeldDetail, HeldPage, HeldResult, Mismatch, OrderView, ParkedItem, ParkedPage
+from lims_api.results.service import get
+
+PAGE = 100
+Row = TypeVar("Row", bound=BaseModel)
+
+
+def order_view(caller: Caller, order_id: UUID) -> Response:
+    """One order with its results, in one round trip."""
+    row = read_row(caller, ORDER, {"order_id": order_id}, action="order.read", whose=WHOSE_ORDER)
+    body, patient_id, name_sealed, organization_id = row
+    view = OrderView.model_validate_json(body)
+    keys = caller.database.keys
+    key = keys.patient_keys(organization_id, [patient_id]).get(patient_id)
+    if key is not None:
+        view.patient_name = keys.unseal(bytes(name_sealed), key, organization_id, "patients.name_sealed", patient_id)
+    return Response(OrderView.__pydantic_serializer__.to_json(view), media_type="application/json")
+
+
+def held_page(session: Session, after: UUID | None) -> HeldPage:
+    """What waits for a person, oldest first; restricted tests only for who may see them."""
+    query = held()
+    if not may_see_restricted(session):
+        query = query.where(Result.test_code.not_in(catalogue.restricted_codes(session)))
+    rows = _page(session, query, Result.id, after)
+    saw_many(session, "result.list", [row.patient_id for row in rows[:PAGE]])
+    return HeldPage(items=[HeldResult.model_validate(row) for row in rows[:PAGE]], next=_next(rows))
+
+
+def parked_page(session: Session, after: UUID | None) -> ParkedPage:
+    """Observations that could not be recorded, oldest first."""
+    query = parked()
+    rows = _page(session, query, query.selected_columns.id, after)
+    return ParkedPage(items=[ParkedItem.model_validate(row) for row in rows[:PAGE]], next=_next(rows))
+
+
+def held_detail(session: Session, result_id: UUID) -> HeldDetail:
+    """One result, and each way in which the analyser's identity differs from the registration."""
+    result = get(session, result_id)
+    if result.test_code in catalogue.restricted_codes(session) and not may_see_restricted(session):
+        raise NotFound("There is no such result.")
+    saw(session, "result.read", result.patient_id, result.id)
+    return HeldDetail(result=HeldResult.model_validate(result), identity=_mismatches(session, result))
+
+
+def may_see_restricted(session: Session) -> bool:
+    """Whether the caller holds the permission of restricted tests."""
+    return bool(session.execute(text("select lims.holds('restricted:read')")).scalar())
+
+
+def _mismatches(session: Session, result: Result) -> list[Mismatch]:
+    stated = _stated(session, result)
+    registered = patients.open_identity(session, [patients.get(session, result.patient_id)]).get(result.patient_id)
+    if stated is None or registered is None:
+        return []
+    pairs = [
+        ("patient_number", stated.patient_number, registered.uhid),
+        ("name", stated.name, registered.name),
+        ("sex", stated.sex, result.sex),
+        ("birth_on", _text(stated.birth_on), _text(registered.birth_on)),
+    ]
+    return [
+        Mismatch(field=name, stated=said, registered=known) for name, said, known in pairs if said and said != known
+    ]
+
+
+def _stated(session: Session, result: Result) -> StatedIdentity | None:
+    query = select(RecordGroup).where(
+        RecordGroup.message_id == result.message_id, RecordGroup.specimen_id == result.specimen_id
+    )
+    group = session.scalars(query.limit(1)).first()
+    if group is None or group.identity_sealed is None:
+        return None
+    keys, organization_id = keys_of(session), actor_of(session).organization_id
+    try:
+        key = keys.patient_key(organization_id, result.patient_id)
+        opened = keys.unseal(group.identity_sealed, key, organization_id, "record_groups.identity_sealed", group.id)
+    except CannotUnseal:
+        return None
+    return StatedIdentity.model_validate_json(opened.encode("latin-1"))
+
+
+def _page(session: Session, query: Select[Any], key: Any, after: UUID | None) -> list[Any]:
+    if after is not None:
+        query = query.where(key > after)
+    return list(session.scalars(query.limit(PAGE + 1)))
+
+
+def _next(rows: list[Any]) -> UUID | None:
+    return rows[PAGE - 1].id if len(rows) > PAGE else None
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

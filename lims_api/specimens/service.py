@@ -1,0 +1,100 @@
+"""Specimens: collected for an order under new accession numbers, received once, or rejected with a reason."""
+
+from collections.abc import Collection
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lims_api.catalogue import service as catalogue
+from lims_api.core.clock import business_day
+from lims_api.core.db import actor_of
+from lims_api.core.db.numbers import next_number
+from lims_api.core.ledger import publish
+from lims_api.orders import service as orders
+from lims_api.orders.models import OrderTest
+from lims_api.specimens.errors import (
+    NothingToCollect,
+    SpecimenNotReceivable,
+    SpecimenNotRejectable,
+    UnknownSpecimen,
+)
+from lims_api.specimens.events import SpecimenCollected, SpecimenReceived, SpecimenRejected
+from lims_api.specimens.models import TRANSITIONS, RejectionReason, Specimen, SpecimenStatus
+
+
+def collect(session: Session, order_id: UUID, *, collected_at: datetime) -> list[tuple[Specimen, list[str]]]:
+    """One container for each specimen type that the order's uncollected tests need, each with an accession number.
+
+    Returns each container with the tests that are measured in it.
+    """
+    order = orders.get(session, order_id, lock=True)
+    waiting = [test for test in orders.tests_of(session, order_id) if test.specimen_id is None]
+    if not waiting:
+        raise NothingToCollect("Every test of this order has its specimen.")
+    defined = catalogue.definitions(session, {test.definition_id for test in waiting})
+    groups: dict[tuple[str, str], list[OrderTest]] = {}
+    for test in waiting:
+        definition = defined[test.definition_id]
+        groups.setdefault((definition.specimen_type, definition.container), []).append(test)
+    year = business_day(collected_at).year
+    collected = []
+    for (specimen_type, container), tests in groups.items():
+        specimen = Specimen(
+            organization_id=actor_of(session).organization_id,
+            order_id=order.id,
+            patient_id=order.patient_id,
+            site_id=order.site_id,
+            specimen_type=specimen_type,
+            container=container,
+            accession_number=f"{year % 100:02d}{next_number(session, 'accession', year):08d}",
+            status=SpecimenStatus.COLLECTED,
+            collected_at=collected_at,
+        )
+        session.add(specimen)
+        session.flush()
+        for test in tests:
+            test.specimen_id = specimen.id
+        publish(session, SpecimenCollected(subject_id=specimen.id, order_id=order.id, collected_at=collected_at))
+        collected.append((specimen, [test.test_code for test in tests]))
+    return collected
+
+
+def receive(session: Session, accession_number: str, *, received_at: datetime) -> Specimen:
+    """Book a collected specimen into the laboratory. Receiving it twice is a conflict, not a repeat."""
+    specimen = by_accession(session, accession_number, lock=True)
+    if SpecimenStatus.RECEIVED not in TRANSITIONS[specimen.status]:
+        raise SpecimenNotReceivable(f"{accession_number} is already {specimen.status}.", status_now=specimen.status)
+    specimen.status, specimen.received_at = SpecimenStatus.RECEIVED, received_at
+    publish(session, SpecimenReceived(subject_id=specimen.id, order_id=specimen.order_id, received_at=received_at))
+    return specimen
+
+
+def reject(session: Session, accession_number: str, *, reason: RejectionReason, rejected_at: datetime) -> Specimen:
+    """Refuse a specimen; its tests wait for another collection."""
+    specimen = by_accession(session, accession_number, lock=True)
+    if SpecimenStatus.REJECTED not in TRANSITIONS[specimen.status]:
+        raise SpecimenNotRejectable(f"{accession_number} is already {specimen.status}.", status_now=specimen.status)
+    specimen.status, specimen.rejected_at, specimen.rejection_reason = SpecimenStatus.REJECTED, rejected_at, reason
+    for test in session.scalars(select(OrderTest).where(OrderTest.specimen_id == specimen.id)):
+        test.specimen_id = None
+    publish(session, SpecimenRejected(subject_id=specimen.id, order_id=specimen.order_id, rejection_reason=reason))
+    return specimen
+
+
+def by_accession(session: Session, accession_number: str, *, lock: bool = False) -> Specimen:
+    """One specimen, or `UnknownSpecimen`."""
+    query = select(Specimen).where(Specimen.accession_number == accession_number)
+    found = session.scalars(query.with_for_update() if lock else query).one_or_none()
+    if found is None:
+        raise UnknownSpecimen("There is no specimen of this accession number in this organization.")
+    return found
+
+
+def lock_by_accession(session: Session, accession_numbers: Collection[str]) -> dict[str, Specimen]:
+    """The specimens of these accession numbers that exist, locked in the order of their ids."""
+    if not accession_numbers:
+        return {}
+    query = select(Specimen).where(Specimen.accession_number.in_(accession_numbers)).order_by(Specimen.id)
+    return {specimen.accession_number: specimen for specimen in session.scalars(query.with_for_update())}

@@ -1,0 +1,87 @@
+"""The worker: background jobs, cron, and the relay of events to their subscribers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+
+import structlog
+from psycopg import OperationalError as PsycopgOperationalError
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from lims_api.app import key_store, services_of
+from lims_api.core.db import open_database
+from lims_api.core.jobs import Work, job, worker_app
+from lims_api.core.relay import relay
+from lims_api.core.settings import settings
+from lims_api.core.telemetry import configure_logs
+from lims_api.reports import jobs as _report_jobs
+from lims_api.reports import subscribers as _report_subscribers
+
+log = structlog.get_logger()
+REGISTERED = (_report_jobs, _report_subscribers)
+RELAY_SECONDS = 0.2
+STALLED_SECONDS = 120
+
+
+def _make_partitions(work: Work) -> None:
+    with work.database.engine.begin() as connection:
+        made: int = connection.execute(text("select lims.make_partitions(6)")).scalar_one()
+    log.info("partitions made", count=made)
+
+
+MAKE_PARTITIONS = job(name="core.make_partitions", cron="17 20 * * *")(_make_partitions)
+
+
+def _forget_replies(work: Work) -> None:
+    with work.database.engine.begin() as connection:
+        connection.execute(text("delete from lims.idempotency_keys where created_at < now() - interval '30 days'"))
+
+
+FORGET_REPLIES = job(name="core.forget_replies", cron="37 20 * * *")(_forget_replies)
+
+
+def relay_loop(work: Work, stop: threading.Event) -> None:
+    """Until told to stop; a database that is away for a while is waited for."""
+    while not stop.wait(RELAY_SECONDS):
+        try:
+            relay(work)
+        except (OperationalError, PsycopgOperationalError) as error:
+            log.warning("relay waits for the database", error=type(error).__name__)
+            stop.wait(2)
+
+
+async def run(work: Work, url: str) -> None:
+    """Jobs and relay until SIGTERM or SIGINT."""
+    stop = threading.Event()
+    relaying = threading.Thread(target=relay_loop, args=(work, stop), name="relay", daemon=True)
+    relaying.start()
+    app = worker_app(url, work)
+    try:
+        async with app.open_async():
+            await _retry_stalled(app)
+            await app.run_worker_async(concurrency=2, fetch_job_polling_interval=1.0, install_signal_handlers=True)
+    finally:
+        stop.set()
+        relaying.join(timeout=5)
+
+
+async def _retry_stalled(app: object) -> None:
+    """Jobs of a worker that was killed are taken up again: at start, and each minute by the library's heartbeat."""
+    manager = app.job_manager  # type: ignore[attr-defined]
+    for stalled in await manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_SECONDS):
+        await manager.retry_job(stalled)
+
+
+def main() -> int:
+    """`lims work`."""
+    configure_logs()
+    chosen = settings()
+    url = (chosen.system_database_url or chosen.database_url).get_secret_value()
+    database = open_database(url, key_store(chosen), connections=chosen.threads)
+    log.info("worker started")
+    with contextlib.suppress(asyncio.CancelledError):
+        asyncio.run(run(Work(database, services_of(chosen)), url))
+    return 0
