@@ -70,9 +70,15 @@ def _key(message: Message) -> MessageKey:
 
 
 def _offset_ms(batch: Batch) -> int:
-    """The larger of what the gateway measured and what its clock says now against ours."""
-    seen = round((batch.sent_at - utc_now()).total_seconds() * 1000)
-    return max(abs(batch.clock_offset_ms or 0), abs(seen))
+    """How far the gateway's clock is from ours, as far as can be told.
+
+    A batch sent again after an outage keeps its old `sent_at`, so that a measured offset goes before it; a time from
+    the future always counts, and without any measurement the difference itself does.
+    """
+    ahead = round((batch.sent_at - utc_now()).total_seconds() * 1000)
+    if batch.clock_offset_ms is None:
+        return abs(ahead)
+    return max(abs(batch.clock_offset_ms), ahead)
 
 
 def _recorded_before(session: Session, messages: Sequence[Message]) -> set[MessageKey]:

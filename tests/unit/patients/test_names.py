@@ -13,7 +13,9 @@ from lims_api.patients.spelling import JOINERS, likeness, normal, skeleton, spel
 SYLLABLES = re.findall(
     r"\w+", "ra mi shar ma lak shmi ku mar de vi kha n mo ha mmad sri ni vas chow dhu ry gu pta jo seph"
 )
-latin_words = st.lists(st.sampled_from(SYLLABLES), min_size=2, max_size=4).map("".join)
+latin_words = (
+    st.lists(st.sampled_from(SYLLABLES), min_size=2, max_size=4).map("".join).filter(lambda word: len(word) > 2)
+)
 names = st.lists(latin_words, min_size=1, max_size=4).map(" ".join)
 any_text = st.text(max_size=30) | st.text("रमलकषशसय्ािी ंुKumar./'" + JOINERS, max_size=30)
 
