@@ -13,17 +13,17 @@ from sqlalchemy.exc import OperationalError
 
 from lims_api.app import key_store, services_of
 from lims_api.core.db import open_database
-from lims_api.core.jobs import Work, job, worker_app
+from lims_api.core.jobs import Work, job, retry_stalled, worker_app
 from lims_api.core.relay import relay
 from lims_api.core.settings import settings
 from lims_api.core.telemetry import configure_logs
+from lims_api.patients import jobs as _patient_jobs
 from lims_api.reports import jobs as _report_jobs
 from lims_api.reports import subscribers as _report_subscribers
 
 log = structlog.get_logger()
-REGISTERED = (_report_jobs, _report_subscribers)
+REGISTERED = (_patient_jobs, _report_jobs, _report_subscribers)
 RELAY_SECONDS = 0.2
-STALLED_SECONDS = 120
 
 
 def _make_partitions(work: Work) -> None:
@@ -41,6 +41,13 @@ def _forget_replies(work: Work) -> None:
 
 
 FORGET_REPLIES = job(name="core.forget_replies", cron="37 20 * * *")(_forget_replies)
+
+
+def _rewrite_keys(work: Work) -> None:
+    work.database.keys.rewrite()
+
+
+REWRITE_KEYS = job(name="core.rewrite_keys", cron="57 20 * * *")(_rewrite_keys)
 
 
 def relay_loop(work: Work, stop: threading.Event) -> None:
@@ -61,18 +68,11 @@ async def run(work: Work, url: str) -> None:
     app = worker_app(url, work)
     try:
         async with app.open_async():
-            await _retry_stalled(app)
+            await retry_stalled(app)
             await app.run_worker_async(concurrency=2, fetch_job_polling_interval=1.0, install_signal_handlers=True)
     finally:
         stop.set()
         relaying.join(timeout=5)
-
-
-async def _retry_stalled(app: object) -> None:
-    """Jobs of a worker that was killed are taken up again: at start, and each minute by the library's heartbeat."""
-    manager = app.job_manager  # type: ignore[attr-defined]
-    for stalled in await manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_SECONDS):
-        await manager.retry_job(stalled)
 
 
 def main() -> int:

@@ -1,4 +1,5 @@
-"""The operational system for tests: a real PostgreSQL, migrated once, one database a worker, all roles as in production."""
+"""The operational system for tests: a real PostgreSQL, migrated once, one database a worker, all roles as in
+production."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ from tests.postgres import database, ensure_template
 
 pytest_plugins = ["tests.postgres"]
 
+OPERATIONAL = ("lims_app", "lims_system", "lims_importer", "lims_capture")
 PASSWORDS = {role: f"{role}-for-tests" for role in LOGIN_ROLES}
 
 
@@ -84,7 +86,7 @@ def grant_connections(dsn: str, name: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(f'revoke connect, temporary on database "{name}" from public'.encode())
         connection.execute(
-            f'grant connect, temporary on database "{name}" to lims_app, lims_system, lims_importer, lims_capture'.encode()
+            (f'grant connect, temporary on database "{name}" to ' + ", ".join(OPERATIONAL)).encode()
         )
 
 

@@ -49,7 +49,8 @@ class _Held:
 
 
 class ModelFolder:
-    """`<folder>/<organization>/autoverification`: read when it changes, verified against its hash every time it is read."""
+    """`<folder>/<organization>/autoverification`: read when it changes, verified against its hash every time it is
+    read."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -196,15 +196,18 @@ class Importer:
             last[row["order_number"]] = max(row["authorised_at"], last.get(row["order_number"], row["authorised_at"]))
         self._copy(
             connection, "orders",
-            ("organization_id", "id", "order_number", "patient_id", "site_id", "priority", "status", "placed_at", "due_at",
+            ("organization_id", "id", "order_number", "patient_id", "site_id", "priority", "status", "placed_at",
+            "due_at",
              "completed_at", "occurred_at", "available_at"),
-            ((tenant, id_, number, people[row["uhid"]].id, site, PRIORITY, ORDER_STATUS, row["ordered_at"], row["ordered_at"],
+            ((tenant, id_, number, people[row["uhid"]].id, site, PRIORITY, ORDER_STATUS, row["ordered_at"],
+            row["ordered_at"],
               last[number], row["ordered_at"], row["ordered_at"]) for number, (id_, row) in orders.items()),
             total=len(orders),
         )  # fmt: skip
         self._copy(
             connection, "specimens",
-            ("organization_id", "id", "order_id", "patient_id", "site_id", "accession_number", "specimen_type", "container",
+            ("organization_id", "id", "order_id", "patient_id", "site_id", "accession_number", "specimen_type",
+            "container",
              "status", "collected_at", "received_at"),
             ((tenant, id_, orders[row["order_number"]][0], people[row["uhid"]].id, site, number, "Serum", "SST 5 mL",
               "received", row["collected_at"], row["received_at"]) for number, (id_, row) in specimens.items()),
@@ -220,7 +223,8 @@ class Importer:
             total=len(tests),
         )  # fmt: skip
         result_rows = (
-            self._result(row, people[row["uhid"]], orders[row["order_number"]][0], specimens[row["accession_number"]][0],
+            self._result(row, people[row["uhid"]], orders[row["order_number"]][0],
+            specimens[row["accession_number"]][0],
                          tests[row["order_number"], row["test_code"]])
             for row in rows
         )  # fmt: skip
@@ -243,9 +247,11 @@ class Importer:
         )
         age = age_days(person.birth_on, person.precision, business_day(row["collected_at"]))
         return (
-            self._known.organization_id, uuid7(), row["occurred_at"], row["available_at"], person.id, order, test, specimen,
+            self._known.organization_id, uuid7(), row["occurred_at"], row["available_at"], person.id, order, test,
+            specimen,
             self._known.site_id, row["test_code"], definition["loinc"], definition["id"],
-            self._known.analysers.get(row["analyser"]), "import", SYSTEM_ACTOR, row["value_text"], value, row["comparator"],
+            self._known.analysers.get(row["analyser"]), "import", SYSTEM_ACTOR, row["value_text"], value,
+            row["comparator"],
             row["unit"], low, high, critical_low, critical_high, age, person.sex,
             flag(value, row["comparator"], low, high, critical_low, critical_high),
             [item for item in row["instrument_flags"].split(",") if item], "authorised", row["authorised_at"],
@@ -264,7 +270,8 @@ class Importer:
         ):
             return 0
         columns = (
-            "organization_id", "id", "occurred_at", "available_at", "run_id", "analyser_id", "lot_id", "level", "test_code",
+            "organization_id", "id", "occurred_at", "available_at", "run_id", "analyser_id", "lot_id", "level",
+            "test_code",
             "value", "unit", "mean", "sd", "z", "violated", "status",
         )  # fmt: skip
         self._copy(connection, "control_results", columns, self._control_rows(frame), total=len(frame))

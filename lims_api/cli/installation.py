@@ -1,4 +1,5 @@
-"""Everything that one machine runs, in one folder: server, keys, lake, files, models, and the environment they share."""
+"""Everything that one machine runs, in one folder: server, keys, lake, files, models, and the environment they
+share."""
 
 from __future__ import annotations
 

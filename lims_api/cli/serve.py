@@ -8,6 +8,8 @@ from granian import Granian
 from granian.constants import Interfaces
 
 from lims_api import worker
+from lims_api.cli.keys import warn_without_backup
+from lims_api.core.settings import settings
 from lims_api.core.telemetry import switch_telemetry_off
 
 
@@ -21,6 +23,9 @@ def serve(argv: list[str]) -> int:
     parser.add_argument("--workers", type=int, default=1, help="processes")
     options = parser.parse_args(argv)
     switch_telemetry_off()
+    warning = warn_without_backup(settings())
+    if warning:
+        print(warning, flush=True)
     server = Granian(
         "lims_api.app:create", factory=True, address=options.host, port=options.port, workers=options.workers,
         interface=Interfaces.ASGI, log_enabled=True, log_access=False, respawn_failed_workers=True, backpressure=256,

@@ -57,6 +57,8 @@ class Job:
 
 
 REGISTRY: dict[str, Job] = {}
+STALLED_SECONDS = 60.0
+"""A worker that has not been heard of for so long is dead; they say something every ten seconds."""
 SUBSCRIBERS: dict[str, list[Subscriber]] = {}
 _defer_app = App(connector=SyncPsycopgConnector())
 
@@ -109,7 +111,20 @@ def worker_app(url: str, work: Work) -> App:
     )
     for registered in REGISTRY.values():
         _add(app, registered, work)
+
+    async def rescue(timestamp: int) -> None:  # noqa: ARG001  procrastinate names it
+        await retry_stalled(app)
+
+    app.periodic(cron="* * * * *")(app.task(name="core.retry_stalled", queue="default")(rescue))
     return app
+
+
+async def retry_stalled(app: App) -> int:
+    """Give back the jobs of workers that died, and would else stay `doing` for ever; returns how many."""
+    stalled = list(await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_SECONDS))
+    for each in stalled:
+        await app.job_manager.retry_job(each)
+    return len(stalled)
 
 
 def _add(app: App, registered: Job, work: Work) -> None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from psycopg import Connection
@@ -254,14 +254,22 @@ class KeyStore:
             known = self._of_patient.pop((organization_id, patient_id), None)
             if known:
                 self._cache.pop(known[0], None)
-        self._vacuum()
+        self._run_alone("vacuum patient_keys")
         return gone
 
-    def _vacuum(self) -> None:
+    def rewrite(self) -> None:
+        """Write the table of patients' keys anew, so that no page holds the bytes of a destroyed one any more.
+
+        A plain vacuum frees their place and may leave them in it. Locks the table (seconds for a million patients):
+        for the nightly job after erasures. The server's log of changes forgets them as it is recycled.
+        """
+        self._run_alone("vacuum full patient_keys")
+
+    def _run_alone(self, statement: Literal["vacuum patient_keys", "vacuum full patient_keys"]) -> None:
         with self._pool.connection() as connection:
             connection.autocommit = True
             try:
-                connection.execute("vacuum patient_keys")
+                connection.execute(statement)
             finally:
                 connection.autocommit = False
 

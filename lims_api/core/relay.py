@@ -23,7 +23,8 @@ _MOVE = text(
     " on conflict (reader) do update set snapshot = excluded.snapshot, system_identifier = excluded.system_identifier"
 )
 _RECEIPT = text(
-    "insert into lims.event_receipts (organization_id, event_id, subscriber) values (:organization_id, :event_id, :subscriber)"
+    "insert into lims.event_receipts (organization_id, event_id, subscriber) values (:organization_id, :event_id,"
+    " :subscriber)"
     " on conflict do nothing returning true"
 )
 _LOCK = text("select pg_try_advisory_xact_lock(7012)")

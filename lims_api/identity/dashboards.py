@@ -1,8 +1,8 @@
-"""The short-lived token that opens a dashboard; it names the organization, which the dashboard trusts nothing else for."""
+"""The short-lived token that opens a dashboard; it names the organization, which the dashboard trusts nothing else
+for."""
 
 from datetime import timedelta
 from pathlib import Path
-from lims_api.core.ids import uuid7
 
 from joserfc import jwt
 from joserfc.jwk import OKPKey
@@ -10,6 +10,7 @@ from joserfc.jwk import OKPKey
 from lims_api.core.clock import utc_now
 from lims_api.core.db import Actor
 from lims_api.core.errors import Conflict
+from lims_api.core.ids import uuid7
 
 LIFETIME = timedelta(minutes=10)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -42,6 +42,7 @@ from lims_api.results.models import Result, ResultStatus
 from lims_api.results.queries import HISTORY
 from lims_api.specimens.models import Specimen
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EXAMPLE = "Reference interval and limits are EXAMPLE values: not approved for clinical use"
 
 
@@ -85,7 +86,8 @@ def content_of(session: Session, found: Gathered, *, version: int, issued_at: da
         report_number=f"{found.order.order_number}/{version}", version=version,
         status=ReportStatus.AMENDED if version > 1 else ReportStatus.FINAL,
         patient=Patient(name=who.name, uhid=who.uhid, age=age_text(age), sex=sex_text(patient.sex)),
-        referring_doctor="Self", order_number=found.order.order_number, reported=moment_text(issued_at), issued_at=issued_at,
+        referring_doctor="Self", order_number=found.order.order_number, reported=moment_text(issued_at),
+        issued_at=issued_at,
         groups=tuple(_groups(found)), signatories=tuple(_signatories(session, found.results)),
         is_example=organization.is_example or examples,
         amendment_reason=_amendment(found) if version > 1 else "",
@@ -95,9 +97,7 @@ def content_of(session: Session, found: Gathered, *, version: int, issued_at: da
 
 def fingerprint(content: ReportContent) -> bytes:
     """The content without what differs at every rendering: two equal ones are one report."""
-    still = replace(
-        content, version=0, issued_at=datetime.min, reported="", report_number="", supersedes="", verification=""
-    )
+    still = replace(content, version=0, issued_at=EPOCH, reported="", report_number="", supersedes="", verification="")
     return to_json(replace(still, status=ReportStatus.FINAL, amendment_reason=""))
 
 

@@ -16,6 +16,8 @@ from lims_api.files import service as files
 from lims_api.files.models import FileKind
 from lims_api.orders import service as orders
 from lims_api.orders.models import OrderStatus
+from lims_api.patients import service as patients
+from lims_api.patients.models import PatientStatus
 from lims_api.reports.content import content_of, fingerprint, gather, machine_readable
 from lims_api.reports.errors import OrderNotComplete, UnknownReport
 from lims_api.reports.events import ReportReleased
@@ -29,6 +31,7 @@ def release(session: Session, order_id: UUID) -> Report:
     order = orders.get(session, order_id, lock=True)
     if order.status is not OrderStatus.COMPLETED:
         raise OrderNotComplete(f"The order is {order.status}. Its report follows the last authorisation.")
+    patients.get(session, order.patient_id, lock=True)
     earlier = reports_of(session, order_id)
     found, now = gather(session, order), utc_now()
     content = content_of(session, found, version=len(earlier) + 1, issued_at=now)
@@ -70,6 +73,8 @@ def pdf(session: Session, report_id: UUID) -> bytes:
     report = session.scalars(select(Report).where(Report.id == report_id)).one_or_none()
     if report is None:
         raise UnknownReport("There is no such report in this organization.")
+    if patients.get(session, report.patient_id).status is PatientStatus.ERASED:
+        raise UnknownReport("The patient was erased; their reports cannot be opened.")
     saw(session, "report.read", report.patient_id, report.id)
     return files.read(session, session.info["services"].files_folder, report.file_id)
 

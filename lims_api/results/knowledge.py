@@ -72,7 +72,8 @@ class Knowledge:
         run and value. Anything else is another measurement."""
         observation, code = candidate.observation, candidate.mapping.test_code
         key = (
-            candidate.specimen.id, code, candidate.analyser.id, candidate.observed_at, observation.run, observation.value_text
+            candidate.specimen.id, code, candidate.analyser.id, candidate.observed_at, observation.run,
+            observation.value_text
         )  # fmt: skip
         if key in self.taken:
             return True

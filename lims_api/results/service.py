@@ -86,7 +86,8 @@ def correct(session: Session, result_id: UUID, *, value_text: str, reason: str, 
     row: dict[str, Any] = {name: getattr(old, name) for name in _FROZEN}
     new_id = uuid7()
     row |= {
-        "id": new_id, "occurred_at": old.occurred_at, "entry": Entry.MANUAL, "entered_by_id": actor_of(session).actor_id,
+        "id": new_id, "occurred_at": old.occurred_at, "entry": Entry.MANUAL,
+        "entered_by_id": actor_of(session).actor_id,
         "value_text": value_text, "value": value, "comparator": None, "unit": definition.unit,
         "flag": flag(value, None, old.reference_low, old.reference_high, old.critical_low, old.critical_high),
         "status": ResultStatus.HELD, "version": old.version + 1, "corrects_id": old.id, "correction_reason": reason,

@@ -1,5 +1,6 @@
 """A write: one transaction, answered once for one Idempotency-Key, with the stored reply ever after."""
 
+import hmac
 from collections.abc import Callable
 
 from fastapi import Response
@@ -7,7 +8,7 @@ from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from lims_api.core.db import Caller, Command, actor_of, transaction
+from lims_api.core.db import Caller, Command, actor_of, keys_of, transaction
 from lims_api.core.errors import IdempotencyKeyMissing, IdempotencyKeyReused
 
 _CLAIM = text(
@@ -42,12 +43,18 @@ def command(caller: Caller, work: Callable[[Session], BaseModel], *, status: int
     return Response(reply, status_code=status, media_type="application/json")
 
 
+def _fingerprint(session: Session, wanted: Command) -> bytes:
+    """Keyed, so that a body with a name in it cannot be confirmed by guessing."""
+    index = keys_of(session).organization_key(actor_of(session).organization_id, "index")
+    return hmac.digest(index.secret, b"command|" + wanted.fingerprint, "sha256")
+
+
 def _claim(session: Session, wanted: Command) -> Response | None:
-    whose = _whose(session, wanted)
-    if session.execute(_CLAIM, {"route": wanted.route, "fingerprint": wanted.fingerprint, **whose}).scalar():
+    whose, fingerprint = _whose(session, wanted), _fingerprint(session, wanted)
+    if session.execute(_CLAIM, {"route": wanted.route, "fingerprint": fingerprint, **whose}).scalar():
         return None
     row = session.execute(_FIND, whose).one()
-    if bytes(row.fingerprint) != wanted.fingerprint:
+    if bytes(row.fingerprint) != fingerprint:
         raise IdempotencyKeyReused("This Idempotency-Key was used for another request. Make a new one.")
     return Response(
         row.reply, status_code=row.status, media_type="application/json", headers={"Idempotent-Replay": "true"}

@@ -1,4 +1,5 @@
-"""A hot read: one JSON-building statement behind the gate, in one round trip, checked by pydantic (core_spike.md §3)."""
+"""A hot read: one JSON-building statement behind the gate, in one round trip, checked by pydantic (core_spike.md
+§3)."""
 
 import re
 from collections.abc import Mapping
@@ -48,7 +49,8 @@ def read_json(
     whose: str,
     finish: Any = None,
 ) -> Response:
-    """`read_row` for a statement that selects one JSON text; `finish(model, organization_id)` may open sealed fields."""
+    """`read_row` for a statement that selects one JSON text; `finish(model, organization_id)` may open sealed
+    fields."""
     text, organization_id = read_row(caller, statement, params, action=action, whose=whose)
     model = out.model_validate_json(text)
     if finish is not None:

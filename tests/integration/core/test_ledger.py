@@ -4,7 +4,6 @@ import pytest
 from sqlalchemy import text
 
 from lims_api.core.db import SystemCaller, transaction
-from lims_api.core.ids import uuid7
 from lims_api.organizations.models import Site, SiteKind
 from tests.conftest import Environment
 from tests.factories import organization
@@ -23,7 +22,8 @@ def test_a_change_is_in_the_ledger_with_before_and_after(environment: Environmen
     with transaction(SystemCaller(database=environment.app, organization_id=tenant)) as session:
         rows = session.execute(
             text(
-                "select op, body::jsonb->'before' as before, body::jsonb->'after'->>'name' as name from lims.ledger where row_id = :id order by seq"
+                "select op, body::jsonb->'before' as before, body::jsonb->'after'->>'name' as name from lims.ledger"
+                " where row_id = :id order by seq"
             ),
             {"id": site.id},
         ).all()

@@ -1,0 +1,50 @@
+"""Identifiers are UUIDs of version 7, in order."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from lims_api.core.clock import utc_now
+from lims_api.core.ids import SYSTEM_ACTOR, uuid7
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_an_id_is_a_uuid_of_version_7_with_the_time_in_front() -> None:
+    before = utc_now()
+    made = uuid7()
+    after = utc_now()
+
+    assert (made.version, made.variant) == (7, "specified in RFC 4122")
+    milliseconds = made.int >> 80
+    assert int(before.timestamp() * 1000) <= milliseconds <= int(after.timestamp() * 1000) + 1
+
+
+def test_ids_of_one_process_are_in_the_order_they_were_made() -> None:
+    made = [uuid7() for _ in range(20_000)]
+
+    assert made == sorted(made)
+    assert len(set(made)) == len(made)
+
+
+def test_ids_made_by_many_threads_are_all_different() -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = [each for batch in pool.map(lambda _: [uuid7() for _ in range(2_000)], range(8)) for each in batch]
+
+    assert len(set(made)) == 16_000
+
+
+def test_ids_of_two_processes_differ() -> None:
+    program = "from lims_api.core.ids import uuid7\nprint(*[uuid7() for _ in range(2_000)])"
+    running = [
+        subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, text=True, stdout=subprocess.PIPE) for _ in range(2)
+    ]
+    made = [word for process in running for word in process.communicate()[0].split()]
+
+    assert len(set(made)) == 4_000
+
+
+def test_the_systems_actor_is_a_valid_id_that_no_clock_gives() -> None:
+    assert SYSTEM_ACTOR.version == 7
+    assert SYSTEM_ACTOR.int >> 80 == 0
