@@ -75,7 +75,11 @@ class Conflicting(TryAgain):
 
 
 class Deliverer:
-    """Sends batches one after another. `notify` says that something new waits; `run` ends only by cancellation."""
+    """Sends batches one after another: of one channel, its *lane*, or of all when there is none.
+
+    A channel's transmissions arrive in their order; lanes run beside each other, so that one slow delivery delays no
+    other channel. `notify` says that something new waits; `run` ends only by cancellation.
+    """
 
     def __init__(
         self,
@@ -84,9 +88,11 @@ class Deliverer:
         key_file: Path,
         channels: Mapping[str, Channel],
         *,
+        lane: str | None = None,
         pace: Pace | None = None,
         clock: Clock = utc_now,
     ) -> None:
+        self._lane = lane
         self._keeper = keeper
         self._client = client
         self._key_file = key_file
@@ -125,7 +131,9 @@ class Deliverer:
         self._count = 0
         self._full.clear()
         self._news.clear()
-        pending = await self._keeper.call(lambda spool: spool.next_batch(pace.most, pace.most_bytes, now, offset))
+        pending = await self._keeper.call(
+            lambda spool: spool.next_batch(pace.most, pace.most_bytes, now, offset, self._lane)
+        )
         if pending is None:
             return False
         body = await asyncio.to_thread(self._body, pending)
@@ -148,7 +156,7 @@ class Deliverer:
     async def _wait(self) -> None:
         """Until something waits, and then until it fills a batch, but no longer than 50 ms."""
         pace = self._pace
-        backlog = await self._keeper.call(lambda spool: spool.backlog(pace.most))
+        backlog = await self._keeper.call(lambda spool: spool.backlog(pace.most, self._lane))
         if backlog >= pace.most:
             return
         try:

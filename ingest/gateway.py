@@ -154,10 +154,13 @@ async def run(
     timeout = httpx.Timeout(settings.timeout_s, connect=min(5.0, settings.timeout_s))
     try:
         async with httpx.AsyncClient(base_url=settings.core, timeout=timeout, trust_env=False) as client:
-            deliverer = Deliverer(keeper, client, settings.api_key_file, channels, pace=pace)
-            listeners = _listeners(settings, channels, keeper, deliverer)
+            lanes = {
+                lane: Deliverer(keeper, client, settings.api_key_file, channels, lane=lane, pace=pace)
+                for lane in set(channels) | await keeper.call(Spool.channels_waiting)
+            }
+            listeners = _listeners(settings, channels, keeper, lanes)
             background = {
-                "delivery": deliverer.run,
+                **{f"delivery {lane}": deliverer.run for lane, deliverer in lanes.items()},
                 "purge": lambda: _purge(keeper, timedelta(days=settings.retention_days)),
             }
             tasks = [asyncio.create_task(_again_and_again(name, work)) for name, work in background.items()]
@@ -194,11 +197,11 @@ async def _end(listeners: Mapping[str, Listener], tasks: Sequence[asyncio.Task[N
 
 
 def _listeners(
-    settings: Settings, channels: Mapping[str, Channel], keeper: Keeper, deliverer: Deliverer
+    settings: Settings, channels: Mapping[str, Channel], keeper: Keeper, lanes: Mapping[str, Deliverer]
 ) -> dict[str, Listener]:
     limits = Limits(frame_bytes=settings.message_bytes)
     receptions = {
-        code: Reception(code, channel.profile, keeper, deliverer.notify) for code, channel in channels.items()
+        code: Reception(code, channel.profile, keeper, lanes[code].notify) for code, channel in channels.items()
     }
     return {code: Listener(reception.receive, limits, code) for code, reception in receptions.items()}
 

@@ -35,7 +35,8 @@ create table if not exists transmissions (
   received_at text not null, state text not null check (state in ('kept', 'delivered', 'refused', 'purged')),
   sealed blob, batch integer references batches (position), outcome text, problem text, settled_at text,
   unique (channel, control_id, body_sha256)) strict;
-create index if not exists waiting on transmissions (id) where state = 'kept' and batch is null;
+create index if not exists waiting on transmissions (channel, id) where state = 'kept' and batch is null;
+create index if not exists waiting_all on transmissions (id) where state = 'kept' and batch is null;
 create index if not exists batched on transmissions (batch) where batch is not null;
 create index if not exists settled on transmissions (settled_at) where sealed is not null;
 create table if not exists alarms (
@@ -138,19 +139,31 @@ class Spool:
         """How many transmissions are still to be delivered."""
         return int(self._value("select count(*) from transmissions where state = 'kept'"))
 
-    def backlog(self, most: int) -> int:
-        """How many transmissions wait for a batch, up to `most`; `most` also while a batch waits for its answer."""
-        if self._value("select 1 from batches limit 1"):
-            return most
-        query = "select count(*) from (select 1 from transmissions where state = 'kept' and batch is null limit ?)"
-        return int(self._value(query, (most,)))
+    def channels_waiting(self) -> set[str]:
+        """Channels of which something is still to be delivered."""
+        return {name for (name,) in self._db.execute("select distinct channel from transmissions where state = 'kept'")}
 
-    def next_batch(self, most: int, most_bytes: int, sent_at: datetime, offset_ms: int | None) -> PendingBatch | None:
-        """The oldest batch without an answer; else a new one of the oldest transmissions; `None` when nothing waits."""
+    def backlog(self, most: int, channel: str | None = None) -> int:
+        """How many transmissions wait for a batch, up to `most`; `most` also while a batch waits for its answer."""
+        if self._first_batch(channel) is not None:
+            return most
+        query = (
+            "select count(*) from (select 1 from transmissions where state = 'kept' and batch is null"
+            " and (?2 is null or channel = ?2) limit ?1)"
+        )
+        return int(self._value(query, (most, channel)))
+
+    def next_batch(
+        self, most: int, most_bytes: int, sent_at: datetime, offset_ms: int | None, channel: str | None = None
+    ) -> PendingBatch | None:
+        """The oldest batch without an answer; else a new one of the oldest transmissions; `None` when nothing waits.
+
+        With `channel` of that channel alone: each channel is delivered in its order, channels beside each other.
+        """
         while True:
-            position = self._value("select min(position) from batches")
+            position = self._first_batch(channel)
             if position is None:
-                chosen = self._oldest(most, most_bytes)
+                chosen = self._oldest(most, most_bytes, channel)
                 if not chosen:
                     return None
                 with self._transaction():
@@ -297,12 +310,21 @@ class Spool:
             (name, channel, at.isoformat()),
         )
 
-    def _oldest(self, most: int, most_bytes: int) -> list[int]:
+    def _first_batch(self, channel: str | None) -> Any:
+        """The position of the oldest batch that waits for its answer, or None."""
+        if channel is None:
+            return self._value("select min(position) from batches")
+        query = "select min(batch) from transmissions where batch is not null and state = 'kept' and channel = ?"
+        return self._value(query, (channel,))
+
+    def _oldest(self, most: int, most_bytes: int, channel: str | None) -> list[int]:
         """Transmissions for a new batch: always one, then as many as both limits allow."""
-        rows = self._db.execute(
-            "select id, length(sealed) from transmissions where state = 'kept' and batch is null order by id limit ?",
-            (most,),
+        of_channel = "" if channel is None else " and channel = ?"
+        query = (
+            "select id, length(sealed) from transmissions where state = 'kept' and batch is null"  # noqa: S608  constants
+            f"{of_channel} order by id limit ?"
         )
+        rows = self._db.execute(query, (most,) if channel is None else (channel, most))
         chosen: list[int] = []
         total = 0
         for member, size in rows.fetchall():

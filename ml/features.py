@@ -11,7 +11,7 @@ This module needs numpy only, so that the scoring process stays small.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -132,6 +132,11 @@ class Draws:
     def take(self, rows: NDArray[np.intp] | slice) -> Draws:
         """The same arrays for some accessions."""
         return Draws(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    @classmethod
+    def stacked(cls, draws: Sequence[Draws]) -> Draws:
+        """Many accessions as one, in order; at least one."""
+        return cls(*(np.concatenate([getattr(draw, field.name) for draw in draws]) for field in fields(cls)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,4 +44,6 @@ def instance(settings: Settings) -> Iterator["DagsterInstance"]:
     import dagster as dg
 
     with dg.DagsterInstance.get() as found:
+        # Dagster opens a connection for every event, 850 in a run, unless it is told to keep one as its web pages do.
+        found.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3600, max_overflow=20)
         yield found

@@ -85,9 +85,7 @@ def grant_connections(dsn: str, name: str) -> None:
     """What `make_databases` grants; a database made from a template has its own list."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(f'revoke connect, temporary on database "{name}" from public'.encode())
-        connection.execute(
-            (f'grant connect, temporary on database "{name}" to ' + ", ".join(OPERATIONAL)).encode()
-        )
+        connection.execute((f'grant connect, temporary on database "{name}" to ' + ", ".join(OPERATIONAL)).encode())
 
 
 @pytest.fixture

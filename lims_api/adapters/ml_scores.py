@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -23,17 +24,24 @@ class ExportedModel:
         self._scorer = scorer
         self.version, self.sha256 = scorer.version, scorer.sha256
 
-    def score(self, accession: Accession) -> dict[str, Risk]:
-        """By test code."""
-        panel = Panel(
-            sex=accession.sex, age_days=accession.age_days, scored_at=accession.scored_at,
-            results={
-                code: Reading(value.value, value.reference_low, value.reference_high, value.comparator)
-                for code, value in accession.results.items()
-            },
-        )  # fmt: skip
-        history = [Prior(item.test_code, item.value, item.available_at) for item in accession.history]
-        return {score.test_code: _risk(score) for score in self._scorer.score(panel, history)}
+    def score(self, accessions: Sequence[Accession]) -> list[dict[str, Risk]]:
+        """One answer an accession, by test code."""
+        scored = self._scorer.score_many([(_panel(item), _history(item)) for item in accessions])
+        return [{score.test_code: _risk(score) for score in scores} for scores in scored]
+
+
+def _panel(accession: Accession) -> Panel:
+    return Panel(
+        sex=accession.sex, age_days=accession.age_days, scored_at=accession.scored_at,
+        results={
+            code: Reading(value.value, value.reference_low, value.reference_high, value.comparator)
+            for code, value in accession.results.items()
+        },
+    )  # fmt: skip
+
+
+def _history(accession: Accession) -> list[Prior]:
+    return [Prior(item.test_code, item.value, item.available_at) for item in accession.history]
 
 
 def _risk(score: serve.Score) -> Risk:

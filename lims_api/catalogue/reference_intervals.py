@@ -25,14 +25,13 @@ B = TypeVar("B", bound=Band)
 def interval_for(bands: Iterable[B], sex: str | None, age_days: int | None) -> B | None:
     """The band of this sex and age; a row of the sex goes before one of any sex. None when sex or age is missing
     and the bands differ by it, so that nothing is judged by a range that may be another person's."""
-    bands = list(bands)
-    if age_days is None:
-        bands = [band for band in bands if _covers_all_ages(band)]
-    else:
-        bands = [band for band in bands if band.age_from_days <= age_days < band.age_to_days]
-    own = [band for band in bands if band.sex == sex]
-    anyone = [band for band in bands if band.sex == ANY_SEX]
-    return next(iter(own or anyone), None)
+    of_age = [band for band in bands if age_days is None or band.age_from_days <= age_days < band.age_to_days]
+    possible = [band for band in of_age if sex is None or band.sex in (sex, ANY_SEX)]
+    own = [band for band in possible if band.sex != ANY_SEX]
+    chosen = own or possible
+    if (own and sex is None) or (age_days is None and not all(map(_covers_all_ages, chosen))):
+        return None
+    return next(iter(chosen), None)
 
 
 def overlapping(bands: Iterable[Band]) -> bool:

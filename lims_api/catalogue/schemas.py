@@ -91,12 +91,12 @@ class Definition(BaseModel):
     bands: tuple["Limits", ...] = ()
 
     @classmethod
-    def of(cls, row: TestDefinition, bands: list[ReferenceInterval]) -> "Definition":
-        """From the rows; approved only when the definition and every band are."""
+    def of(cls, row: TestDefinition, bands: list[ReferenceInterval], *, is_restricted: bool) -> "Definition":
+        """From the rows; approved only when the definition and every band are, restricted when any version is."""
         limits = tuple(Limits.model_validate(band) for band in bands)
         approved = row.approved_by_id is not None and all(band.approved_by_id is not None for band in bands)
-        fields = {name: getattr(row, name) for name in cls.model_fields if name not in ("bands", "is_approved")}
-        return cls(**fields, is_approved=approved, bands=limits)
+        derived = {"is_approved": approved, "is_restricted": is_restricted, "bands": limits}
+        return cls(**{name: getattr(row, name) for name in cls.model_fields if name not in derived}, **derived)
 
 
 class Limits(BaseModel):

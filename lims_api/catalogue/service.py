@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from lims_api.catalogue.errors import AlreadyApproved, IntervalsOverlap, UnknownTest
@@ -79,9 +79,20 @@ def definitions(session: Session, ids: Collection[UUID]) -> dict[UUID, Definitio
     for band in session.scalars(select(ReferenceInterval).where(ReferenceInterval.definition_id.in_(ids))):
         bands.setdefault(band.definition_id, []).append(band)
     rows = session.scalars(select(TestDefinition).where(TestDefinition.id.in_(ids)))
-    return {row.id: Definition.of(row, bands.get(row.id, [])) for row in rows}
+    restricted = set(restricted_codes(session))
+    return {row.id: Definition.of(row, bands.get(row.id, []), is_restricted=row.code in restricted) for row in rows}
 
 
 def restricted_codes(session: Session) -> list[str]:
     """Tests of which any version is restricted; once restricted, its results stay so."""
     return list(session.scalars(select(TestDefinition.code).where(TestDefinition.is_restricted).distinct()))
+
+
+def may_see_restricted(session: Session) -> bool:
+    """Whether the caller holds the permission of restricted tests."""
+    return bool(session.execute(text("select lims.holds('restricted:read')")).scalar())
+
+
+def hidden_codes(session: Session) -> list[str]:
+    """Tests whose results do not exist for this caller."""
+    return [] if may_see_restricted(session) else restricted_codes(session)

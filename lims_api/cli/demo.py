@@ -10,10 +10,9 @@ import subprocess
 import sys
 import time
 import urllib.request
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,9 @@ from rich.console import Console
 from lims_api.cli.installation import PORTS, free_port, install, remember, secret_file
 from lims_api.cli.processes import ProcessDied, Processes, until_told_to_stop
 from lims_api.cli.seeding import Control, NewOrganization, Seeded, definitions, example_tests, seed
+from lims_api.core.clock import utc_now
 from lims_api.core.db import open_database
+from lims_api.core.ids import uuid7
 from lims_api.core.keys import KeyStore, read_master_key
 from lims_api.results.autoverification import RULES_VERSION
 
@@ -229,7 +230,7 @@ class _Demo:
             self.signed[lab.code] = False
             return
         tests = [test["code"] for test in self._call(lab, "pathologist", "GET", "/v1/tests")]
-        valid_to = (datetime.now(UTC) + timedelta(days=90)).isoformat()
+        valid_to = (utc_now() + timedelta(days=90)).isoformat()
         body = {
             "rules_version": RULES_VERSION, "model_version": manifest["version"], "test_codes": tests,
             "valid_to": valid_to,
@@ -450,7 +451,7 @@ class _Demo:
 
 
 def _http(method: str, url: str, body: dict[str, Any] | None, *, token: str = "") -> Any:
-    headers = {"Content-Type": "application/json", "Idempotency-Key": str(uuid.uuid4())}
+    headers = {"Content-Type": "application/json", "Idempotency-Key": str(uuid7())}
     if token:
         headers["Authorization"] = f"Bearer {token}"
     data = json.dumps(body).encode() if body is not None else None

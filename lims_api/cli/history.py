@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -25,11 +24,11 @@ def app(argv: list[str]) -> int:
     run.add_argument("folder", type=Path)
     run.add_argument("--organization", required=True, metavar="CODE")
     options = parser.parse_args(argv)
-    url = os.environ.get("LIMS_IMPORTER_DATABASE_URL")
-    if not url:
+    chosen = settings()
+    if chosen.importer_database_url is None:
         print("lims history: set LIMS_IMPORTER_DATABASE_URL (role lims_importer)", file=sys.stderr)
         return 2
-    keys = key_store(settings())
+    url, keys = chosen.importer_database_url.get_secret_value(), key_store(chosen)
     try:
         with Progress(console=Console(stderr=True), transient=True) as progress:
             imported = Importer(url, keys, options.organization, progress).run(options.folder)

@@ -36,30 +36,39 @@ class Event:
 _PLAIN = (UUID, int, float, bool, datetime, date, StrEnum, str, type(None))
 
 
-def publish(session: Session, event: Event) -> UUID:
-    """Put the event into the outbox in the transaction of the change: it is there if and only if the change is."""
+_PUBLISH = text("""
+insert into lims.outbox (id, organization_id, name, version, subject_id, payload, actor_id)
+select e.id, :organization_id, e.name, e.version, e.subject_id, e.payload, :actor_id
+  from unnest(cast(:ids as uuid[]), cast(:names as text[]), cast(:versions as integer[]), cast(:subjects as uuid[]),
+              cast(:payloads as text[])) as e(id, name, version, subject_id, payload)
+""")
+
+
+def publish(session: Session, *events: Event) -> None:
+    """Put events into the outbox in the transaction of the change: they are there if and only if the change is."""
+    if not events:
+        return
+    actor = actor_of(session)
+    session.execute(
+        _PUBLISH,
+        {
+            "organization_id": actor.organization_id,
+            "actor_id": actor.actor_id,
+            "ids": [uuid7() for _ in events],
+            "names": [event.name for event in events],
+            "versions": [event.version for event in events],
+            "subjects": [event.subject_id for event in events],
+            "payloads": [_payload(event) for event in events],
+        },
+    )
+
+
+def _payload(event: Event) -> str:
     payload = {field.name: getattr(event, field.name) for field in fields(event) if field.name != "subject_id"}
     for name, value in payload.items():
         if not isinstance(value, _PLAIN):
             raise TypeError(f"{event.name}.{name}: an event holds ids, codes and times only")
-    event_id = uuid7()
-    actor = actor_of(session)
-    session.execute(
-        text(
-            "insert into lims.outbox (id, organization_id, name, version, subject_id, payload, actor_id)"
-            " values (:id, :organization_id, :name, :version, :subject_id, :payload, :actor_id)"
-        ),
-        {
-            "id": event_id,
-            "organization_id": actor.organization_id,
-            "name": event.name,
-            "version": event.version,
-            "subject_id": event.subject_id,
-            "payload": to_json(payload).decode(),
-            "actor_id": actor.actor_id,
-        },
-    )
-    return event_id
+    return to_json(payload).decode()
 
 
 _NEW = """

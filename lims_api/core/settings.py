@@ -17,6 +17,7 @@ class Settings(BaseSettings):
 
     database_url: SecretStr = Field(description="role lims_app on database lims, e.g. postgresql+psycopg://…")
     system_database_url: SecretStr | None = Field(default=None, description="role lims_system; worker and CLI only")
+    importer_database_url: SecretStr | None = Field(default=None, description="role lims_importer; imports only")
     keys_url: SecretStr = Field(description="role lims_keys on database keys")
     master_key_file: Path = Field(description="32 bytes, hex, mode 0600; wraps the organizations' keys")
     files_folder: Path = Field(default=Path("var/files"), description="sealed files: reports, attachments")

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from lims_api.catalogue import service as catalogue
@@ -71,18 +71,30 @@ def tests_of(session: Session, order_id: UUID) -> list[OrderTest]:
     return list(session.scalars(select(OrderTest).where(OrderTest.order_id == order_id).order_by(OrderTest.test_code)))
 
 
-def complete_where_all_authorised(session: Session, order_ids: Collection[UUID], at: datetime) -> list[Order]:
-    """Complete the orders whose every test is authorised now; returns those completed by this call."""
+_LOCK = text("""
+select id from lims.orders where organization_id = :organization_id and id = any (:order_ids) order by id for update
+""")
+_COMPLETE = text("""
+update lims.orders o set status = 'completed', completed_at = :at
+ where o.organization_id = :organization_id and o.id in (
+   select w.id from lims.orders w
+    where w.organization_id = :organization_id and w.id = any (:order_ids) and w.status = 'placed'
+      and not exists (select 1 from lims.order_tests t where t.organization_id = w.organization_id and t.order_id = w.id
+                         and t.status not in ('authorised', 'cancelled'))
+    order by w.id for update)
+returning o.id, o.patient_id
+""")
+
+
+def complete_where_all_authorised(session: Session, order_ids: Collection[UUID], at: datetime) -> list[UUID]:
+    """Complete the orders whose every test is authorised now; returns those completed by this call.
+
+    The orders are locked before a statement of its own looks at their tests: of two transactions that authorise the
+    last two tests at the same time, the later one sees both.
+    """
     session.flush()
-    open_tests = select(OrderTest.order_id).where(
-        OrderTest.order_id.in_(order_ids),
-        OrderTest.status.not_in([OrderTestStatus.AUTHORISED, OrderTestStatus.CANCELLED]),
-    )
-    query = select(Order).where(
-        Order.id.in_(order_ids), Order.status == OrderStatus.PLACED, Order.id.not_in(open_tests)
-    )
-    done = list(session.scalars(query.order_by(Order.id).with_for_update()))
-    for order in done:
-        order.status, order.completed_at = OrderStatus.COMPLETED, at
-        publish(session, OrderCompleted(subject_id=order.id, patient_id=order.patient_id, completed_at=at))
-    return done
+    tenant = actor_of(session).organization_id
+    session.execute(_LOCK, {"organization_id": tenant, "order_ids": list(order_ids)})
+    done = session.execute(_COMPLETE, {"organization_id": tenant, "order_ids": list(order_ids), "at": at}).all()
+    publish(session, *(OrderCompleted(subject_id=row.id, patient_id=row.patient_id, completed_at=at) for row in done))
+    return [row.id for row in done]

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from lims_api.catalogue import service as catalogue
 from lims_api.core.clock import business_day, utc_now
 from lims_api.core.db import actor_of
 from lims_api.core.ids import uuid7
@@ -107,7 +108,10 @@ def record(
     occurred_at: datetime,
     message_id: UUID | None = None,
 ) -> tuple[list[ControlResult], list[Measured]]:
-    """Judge and keep one level's values. Returns what was recorded, and what has no target (to be parked)."""
+    """Judge and keep one level's values. Returns what is recorded, and what has no target (to be parked).
+
+    A value that is recorded already, of the same level and moment, is the same measurement sent again.
+    """
     measured = list(measured)
     codes = {value.test_code for value in measured}
     targets = _targets(session, lot, level, analyser_id, codes)
@@ -118,7 +122,13 @@ def record(
         if target is None or lot.expires_on < business_day(occurred_at):
             untargeted.append(value)
             continue
-        row = _judge(value, target, history.get(value.test_code, []), occurred_at, message_id)
+        earlier = history.get(value.test_code, [])
+        same = (level, occurred_at, value.value)
+        known = next((row for row in earlier if (row.level, row.occurred_at, row.value) == same), None)
+        if known is not None:
+            recorded.append(known)
+            continue
+        row = _judge(value, target, earlier, occurred_at, message_id)
         session.add(row)
         recorded.append(row)
         if row.status is ControlStatus.REJECTED:
@@ -137,7 +147,11 @@ def record_by_hand(
     analyser_id: UUID,
     occurred_at: datetime,
 ) -> ControlResult:
-    """One control typed by a person; `NoControlTarget` when the lot is unknown, expired or without a target."""
+    """One control typed by a person; `NoControlTarget` when the lot is unknown, expired or without a target, or the
+    unit is not the test's."""
+    unit = catalogue.newest(session, value.test_code).unit
+    if value.unit != unit:
+        raise NoControlTarget(f"Targets of {value.test_code} are in {unit}. Give the value in that unit.")
     lot = lots_named(session, {(material, lot_number)}).get((material, lot_number))
     if lot is not None:
         recorded, _ = record(session, lot, level, [value], analyser_id=analyser_id, occurred_at=occurred_at)
@@ -149,19 +163,23 @@ def record_by_hand(
 def in_control(
     session: Session, analyser_id: UUID, test_codes: Collection[str], at: datetime
 ) -> dict[str, ControlState]:
-    """Whether each test may be released from this analyser now: its newest run, of every level measured, is accepted
-    and not older than a day. No control at all is not control."""
+    """Whether each test may be released from this analyser now: its newest run is accepted and not older than a day,
+    and so is the newest control of every level. A level that was rejected stays so until it is measured again; another
+    level does not speak for it. No control at all is not control."""
+    columns = (ControlResult.test_code, ControlResult.run_id, ControlResult.level, ControlResult.status)
     query = (
-        select(ControlResult.test_code, ControlResult.run_id, ControlResult.status, ControlResult.occurred_at)
+        select(*columns, ControlResult.occurred_at)
         .where(ControlResult.analyser_id == analyser_id, ControlResult.test_code.in_(test_codes))
         .where(ControlResult.occurred_at > at - 30 * VALID_FOR, ControlResult.occurred_at <= at + timedelta(minutes=5))
-        .order_by(ControlResult.test_code, ControlResult.occurred_at.desc())
+        .order_by(ControlResult.test_code, ControlResult.occurred_at.desc(), ControlResult.id.desc())
     )
     states = dict.fromkeys(test_codes, ControlState.MISSING)
     newest: dict[str, UUID] = {}
-    for code, run_id, status, occurred_at in session.execute(query):
-        run = newest.setdefault(code, run_id)
-        if run_id != run:
+    seen: set[tuple[str, int]] = set()
+    for code, run_id, level, status, occurred_at in session.execute(query):
+        is_newest_run, is_newest_of_level = newest.setdefault(code, run_id) == run_id, (code, level) not in seen
+        seen.add((code, level))
+        if not (is_newest_run or is_newest_of_level):
             continue
         if status is ControlStatus.REJECTED:
             states[code] = ControlState.OUT_OF_CONTROL

@@ -2,16 +2,20 @@
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from lims_api.catalogue import service as catalogue
 from lims_api.core.access import saw
 from lims_api.core.clock import utc_now
 from lims_api.core.db import actor_of
+from lims_api.core.errors import Forbidden
 from lims_api.core.ledger import publish
+from lims_api.core.permissions import Permission
 from lims_api.files import service as files
 from lims_api.files.models import FileKind
 from lims_api.orders import service as orders
@@ -35,9 +39,9 @@ def release(session: Session, order_id: UUID) -> Report:
     earlier = reports_of(session, order_id)
     found, now = gather(session, order), utc_now()
     content = content_of(session, found, version=len(earlier) + 1, issued_at=now)
-    content_sha256 = hashlib.sha256(fingerprint(content)).hexdigest()
-    if earlier and earlier[-1].content_sha256 == content_sha256:
+    if earlier and earlier[-1].content_sha256 == _content_sha256(content, earlier[:-1]):
         return earlier[-1]
+    content_sha256 = _content_sha256(content, earlier)
     code = secrets.token_urlsafe(12)
     pdf = render(_verifiable(session, content, code), machine_readable(content, found))
     stored = files.store(
@@ -75,8 +79,23 @@ def pdf(session: Session, report_id: UUID) -> bytes:
         raise UnknownReport("There is no such report in this organization.")
     if patients.get(session, report.patient_id).status is PatientStatus.ERASED:
         raise UnknownReport("The patient was erased; their reports cannot be opened.")
+    _refuse_restricted(session, report)
     saw(session, "report.read", report.patient_id, report.id)
     return files.read(session, session.info["services"].files_folder, report.file_id)
+
+
+def _content_sha256(content: ReportContent, before: Sequence[Report]) -> str:
+    """Of the content and of the version before: corrected there and back again is another report, not the earlier."""
+    chain = before[-1].content_sha256.encode() if before else b""
+    return hashlib.sha256(chain + fingerprint(content)).hexdigest()
+
+
+def _refuse_restricted(session: Session, report: Report) -> None:
+    """The document shows every result of its order, and so needs the permission of the restricted ones."""
+    hidden = set(catalogue.hidden_codes(session))
+    if any(test.test_code in hidden for test in orders.tests_of(session, report.order_id)):
+        needed = Permission.RESTRICTED_READ.value
+        raise Forbidden(f"This needs the permission {needed}: the report holds a restricted test.", permission=needed)
 
 
 def _verifiable(session: Session, content: ReportContent, code: str) -> ReportContent:

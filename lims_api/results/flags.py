@@ -23,9 +23,14 @@ def flag(
         return "L"
     if _above(value, comparator, high):
         return "H"
-    if (low is None and high is None) or _open(value, comparator, low, high):
+    lows, highs = _known(low, critical_low), _known(high, critical_high)
+    if (low is None and high is None) or _open(value, comparator, max(lows, default=None), min(highs, default=None)):
         return None
     return "N"
+
+
+def _known(*limits: Decimal | None) -> list[Decimal]:
+    return [limit for limit in limits if limit is not None]
 
 
 def _below(value: Decimal, comparator: str | None, limit: Decimal | None) -> bool:

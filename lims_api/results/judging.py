@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,11 +20,11 @@ from lims_api.equipment.models import Analyser
 from lims_api.equipment.service import Mapping
 from lims_api.orders.models import OrderTest
 from lims_api.patients.age import age_days
-from lims_api.patients.names import names_agree
 from lims_api.qc.service import ControlState, in_control
 from lims_api.results.autoverification import RULES_VERSION, Facts, Reason, reasons_to_hold
 from lims_api.results.delta_check import Delta, delta
 from lims_api.results.flags import flag
+from lims_api.results.identity_check import agrees
 from lims_api.results.knowledge import Knowledge
 from lims_api.results.models import SwitchScope
 from lims_api.results.ports import Accession, EarlierValue, ModelUnusable, PanelValue, Risk, RiskModel
@@ -115,11 +116,14 @@ class Judge:
     def __init__(self, session: Session, knowledge: Knowledge) -> None:
         self.session, self.knowledge = session, knowledge
         self.services = session.info["services"]
+        self.measured: Counter[tuple[UUID, str]] = Counter()
+        self.newest: dict[tuple[UUID, str], tuple[int, UUID]] = {}
 
     def judge(self, candidates: Sequence[Candidate]) -> list[tuple[Candidate, Verdict]]:
         """A verdict for each candidate, in order."""
         if not candidates:
             return []
+        self.measured = Counter((candidate.specimen.id, candidate.mapping.test_code) for candidate in candidates)
         history = self._history({candidate.specimen.patient_id for candidate in candidates})
         controls = self._controls(candidates)
         switched_off = self._switched_off()
@@ -221,8 +225,7 @@ class Judge:
             found = flag(
                 value, observation.comparator, limits.low, limits.high, limits.critical_low, limits.critical_high
             )
-        known = self.knowledge.existing.get((candidate.specimen.id, definition.code), [])
-        newest = max(known, key=lambda existing: existing.version, default=None)
+        version, corrects_id = self._next_version(candidate, definition.code)
         return Verdict(
             definition=definition,
             value=value,
@@ -231,9 +234,17 @@ class Judge:
             age_days=age,
             sex=patient.sex,
             flag=found,
-            version=newest.version + 1 if newest else 1,
-            corrects_id=newest.id if newest else None,
+            version=version,
+            corrects_id=corrects_id,
         )
+
+    def _next_version(self, candidate: Candidate, code: str) -> tuple[int, UUID | None]:
+        """Also over the measurements of this batch, so that no two results of a specimen's test share a version."""
+        key = (candidate.specimen.id, code)
+        known = [(existing.version, existing.id) for existing in self.knowledge.existing.get(key, [])]
+        version, corrects_id = self.newest.get(key) or max(known, default=(0, None))
+        self.newest[key] = (version + 1, candidate.id)
+        return version + 1, corrects_id
 
     def _facts(
         self,
@@ -251,11 +262,9 @@ class Judge:
         known_unit = observation.unit == candidate.mapping.unit_sent
         scopes = {
             (SwitchScope.TEST, definition.code), (SwitchScope.ANALYSER, str(candidate.analyser.id)),
-            (SwitchScope.LAB, str(candidate.specimen.site_id)), (SwitchScope.LAB, "*"),
+            (SwitchScope.LAB, str(candidate.specimen.site_id)), (SwitchScope.LAB, str(candidate.analyser.site_id)),
+            (SwitchScope.LAB, "*"),
         }  # fmt: skip
-        same_batch = sum(
-            1 for key in self.knowledge.taken if key[0] == candidate.specimen.id and key[1] == definition.code
-        )
         return Facts(
             in_control=_QC_REASON[controls[candidate.analyser.id, definition.code]],
             instrument_flagged=any(item not in PLAIN_FLAGS for item in observation.flags),
@@ -273,7 +282,7 @@ class Judge:
             clock_agrees=self._clock_agrees(candidate),
             switched_off=bool(scopes & switched_off),
             is_authorised=is_authorised,
-            is_repeat=verdict.corrects_id is not None or same_batch > 1,
+            is_repeat=verdict.corrects_id is not None or self.measured[candidate.specimen.id, definition.code] > 1,
             within_reference=value is not None and limits is not None and within(value, limits.low, limits.high),
             delta_exceeded=change is not None and change.exceeded,
             model_usable=model is not None or not self.services.model_required,
@@ -287,20 +296,10 @@ class Judge:
         return offset <= tolerance and candidate.observed_at <= self.knowledge.now + tolerance
 
     def _identity_agrees(self, candidate: Candidate) -> bool | None:
-        """False when anything the analyser states differs from the registration; None when it states nothing."""
-        stated = candidate.stated
+        """False also for a person who was erased."""
         patient = self.knowledge.patients[candidate.specimen.patient_id]
         identity = self.knowledge.identities.get(patient.id)
-        if identity is None:
-            return False
-        if stated is None or not (stated.patient_number or stated.name):
-            return None
-        return (
-            (stated.patient_number is None or stated.patient_number == identity.uhid)
-            and (stated.name is None or names_agree(stated.name, identity.name))
-            and (stated.sex is None or stated.sex == patient.sex)
-            and (stated.birth_on is None or identity.birth_on is None or _births_agree(stated.birth_on, identity))
-        )
+        return agrees(candidate.stated, identity, patient.sex) if identity else False
 
     def _delta(self, candidate: Candidate, verdict: Verdict, history: Iterable[_Earlier]) -> Delta | None:
         """Against the patient's last authorised result of the test on another specimen."""
@@ -332,12 +331,15 @@ class Judge:
         for candidate, verdict in judged:
             if verdict.value is not None and not verdict.definition.is_restricted:
                 by_specimen.setdefault(candidate.specimen.id, []).append((candidate, verdict))
+        accessions = [
+            self._accession(
+                items,
+                [e for e in history.get(items[0][0].specimen.patient_id, ()) if e.specimen_id != specimen_id],
+            )
+            for specimen_id, items in by_specimen.items()
+        ]
         risks: dict[UUID, Risk] = {}
-        for specimen_id, items in by_specimen.items():
-            earlier = [
-                item for item in history.get(items[0][0].specimen.patient_id, ()) if item.specimen_id != specimen_id
-            ]
-            by_code = model.score(self._accession(items, earlier))
+        for items, by_code in zip(by_specimen.values(), model.score(accessions), strict=True):
             for candidate, verdict in items:
                 risks[candidate.id] = by_code.get(verdict.definition.code, Risk(None, holds=True))
         return risks
@@ -355,16 +357,6 @@ class Judge:
             },
             history=[EarlierValue(item.test_code, float(item.value), item.available_at) for item in earlier],
         )  # fmt: skip
-
-
-def _births_agree(stated: Any, identity: Any) -> bool:
-    """At the registration's own precision."""
-    registered = identity.birth_on
-    if identity.birth_precision == "year":
-        return bool(stated.year == registered.year)
-    if identity.birth_precision == "month":
-        return bool((stated.year, stated.month) == (registered.year, registered.month))
-    return bool(stated == registered)
 
 
 def _float(value: Decimal | None) -> float | None:

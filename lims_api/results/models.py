@@ -5,7 +5,7 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import Double, Index, Numeric, UniqueConstraint, func
+from sqlalchemy import Double, ForeignKeyConstraint, Index, Numeric, UniqueConstraint, func
 from sqlalchemy.orm import Mapped
 
 from lims_api.core.db import Clinical, Record, belongs_to, free_text_column, open_column, sealed_column, status_column
@@ -112,9 +112,10 @@ class Result(Record, Clinical):
         Index(None, "organization_id", "order_id"),
         Index("ix_results_history", "organization_id", "patient_id", "test_code", "available_at"),
         Index("ix_results_held", "organization_id", "id", postgresql_where="status = 'held'"),
-        belongs_to("patients", "patient_id"),
-        belongs_to("orders", "order_id"),
-        belongs_to("specimens", "specimen_id"),
+        ForeignKeyConstraint(  # one key proves that specimen, order and patient belong together
+            ["organization_id", "specimen_id", "order_id", "patient_id"],
+            ["specimens.organization_id", "specimens.id", "specimens.order_id", "specimens.patient_id"],
+        ),
         belongs_to("test_definitions", "definition_id"),
         {"postgresql_partition_by": "RANGE (recorded_at)"},
     )

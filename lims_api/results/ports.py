@@ -56,8 +56,8 @@ class RiskModel(Protocol):
     version: str
     sha256: str
 
-    def score(self, accession: Accession) -> dict[str, Risk]:
-        """By test code; every result of the accession has an answer."""
+    def score(self, accessions: Sequence[Accession]) -> list[dict[str, Risk]]:
+        """One answer an accession, by test code; every result has one."""
 
 
 class RiskModels(Protocol):

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import Response
 from pydantic import BaseModel
-from sqlalchemy import Select, select, text
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from ingest.contract import StatedIdentity
@@ -13,9 +13,9 @@ from lims_api.catalogue import service as catalogue
 from lims_api.core.access import saw, saw_many
 from lims_api.core.crypto import CannotUnseal
 from lims_api.core.db import Caller, actor_of, keys_of
-from lims_api.core.errors import NotFound
 from lims_api.core.http.reading import read_row
 from lims_api.patients import service as patients
+from lims_api.results.identity_check import differences
 from lims_api.results.models import RecordGroup, Result
 from lims_api.results.queries import ORDER, WHOSE_ORDER, held, parked
 from lims_api.results.schemas import HeldDetail, HeldPage, HeldResult, Mismatch, OrderView, ParkedItem, ParkedPage
@@ -39,9 +39,7 @@ def order_view(caller: Caller, order_id: UUID) -> Response:
 
 def held_page(session: Session, after: UUID | None) -> HeldPage:
     """What waits for a person, oldest first; restricted tests only for who may see them."""
-    query = held()
-    if not may_see_restricted(session):
-        query = query.where(Result.test_code.not_in(catalogue.restricted_codes(session)))
+    query = held().where(Result.test_code.not_in(catalogue.hidden_codes(session)))
     rows = _page(session, query, Result.id, after)
     saw_many(session, "result.list", [row.patient_id for row in rows[:PAGE]])
     return HeldPage(items=[HeldResult.model_validate(row) for row in rows[:PAGE]], next=_next(rows))
@@ -57,47 +55,36 @@ def parked_page(session: Session, after: UUID | None) -> ParkedPage:
 def held_detail(session: Session, result_id: UUID) -> HeldDetail:
     """One result, and each way in which the analyser's identity differs from the registration."""
     result = get(session, result_id)
-    if result.test_code in catalogue.restricted_codes(session) and not may_see_restricted(session):
-        raise NotFound("There is no such result.")
     saw(session, "result.read", result.patient_id, result.id)
     return HeldDetail(result=HeldResult.model_validate(result), identity=_mismatches(session, result))
 
 
-def may_see_restricted(session: Session) -> bool:
-    """Whether the caller holds the permission of restricted tests."""
-    return bool(session.execute(text("select lims.holds('restricted:read')")).scalar())
-
-
 def _mismatches(session: Session, result: Result) -> list[Mismatch]:
-    stated = _stated(session, result)
     registered = patients.open_identity(session, [patients.get(session, result.patient_id)]).get(result.patient_id)
-    if stated is None or registered is None:
+    if registered is None:
         return []
-    pairs = [
-        ("patient_number", stated.patient_number, registered.uhid),
-        ("name", stated.name, registered.name),
-        ("sex", stated.sex, result.sex),
-        ("birth_on", _text(stated.birth_on), _text(registered.birth_on)),
-    ]
-    return [
-        Mismatch(field=name, stated=said, registered=known) for name, said, known in pairs if said and said != known
-    ]
+    found = (differences(stated, registered, result.sex or "") for stated in _stated(session, result))
+    unlike = dict.fromkeys(each for of_group in found for each in of_group)
+    return [Mismatch(field=each.field, stated=each.stated, registered=each.registered) for each in unlike]
 
 
-def _stated(session: Session, result: Result) -> StatedIdentity | None:
+def _stated(session: Session, result: Result) -> list[StatedIdentity]:
+    """What each group of the message that names this specimen states of its person."""
     query = select(RecordGroup).where(
         RecordGroup.message_id == result.message_id, RecordGroup.specimen_id == result.specimen_id
     )
-    group = session.scalars(query.limit(1)).first()
-    if group is None or group.identity_sealed is None:
-        return None
     keys, organization_id = keys_of(session), actor_of(session).organization_id
-    try:
-        key = keys.patient_key(organization_id, result.patient_id)
-        opened = keys.unseal(group.identity_sealed, key, organization_id, "record_groups.identity_sealed", group.id)
-    except CannotUnseal:
-        return None
-    return StatedIdentity.model_validate_json(opened.encode("latin-1"))
+    stated = []
+    for group in session.scalars(query.where(RecordGroup.identity_sealed.is_not(None)).order_by(RecordGroup.position)):
+        try:
+            key = keys.patient_key(organization_id, result.patient_id)
+            opened = keys.unseal(
+                group.identity_sealed or b"", key, organization_id, "record_groups.identity_sealed", group.id
+            )
+        except CannotUnseal:
+            continue
+        stated.append(StatedIdentity.model_validate_json(opened.encode("latin-1")))
+    return stated
 
 
 def _page(session: Session, query: Select[Any], key: Any, after: UUID | None) -> list[Any]:
@@ -108,7 +95,3 @@ def _page(session: Session, query: Select[Any], key: Any, after: UUID | None) ->
 
 def _next(rows: list[Any]) -> UUID | None:
     return rows[PAGE - 1].id if len(rows) > PAGE else None
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)

@@ -20,16 +20,18 @@ from ingest.contract import Batch, Message, MessageKind, Observation, Outcome, R
 from lims_api.core.clock import utc_now
 from lims_api.core.db import actor_of, keys_of
 from lims_api.core.ids import uuid7
-from lims_api.core.ledger import publish
+from lims_api.core.ledger import Event, publish
 from lims_api.equipment.models import Analyser
 from lims_api.orders import service as orders
 from lims_api.orders.models import OrderTestStatus
 from lims_api.qc import service as qc
+from lims_api.qc.models import ControlLot
 from lims_api.results.errors import ConcurrentDelivery
 from lims_api.results.events import ObservationsParked, ResultCritical, ResultsRecorded
 from lims_api.results.judging import Candidate, Judge, Verdict
 from lims_api.results.knowledge import Knowledge, gather
 from lims_api.results.models import InstrumentMessage, MessageOutcome, ParkedReason, ResultStatus
+from lims_api.results.storable import storable
 from lims_api.specimens.models import Specimen, SpecimenStatus
 
 MessageKey = tuple[str, str, str]
@@ -48,9 +50,10 @@ class Written:
 
 def record_batch(session: Session, batch: Batch) -> list[Receipt]:
     """Record every message of the batch that is new; a repeat changes nothing. One receipt a message, in order."""
-    seen = _recorded_before(session, batch.messages)
+    messages = [storable(message) for message in batch.messages]
+    seen = _recorded_before(session, messages)
     fresh: dict[MessageKey, Message] = {}
-    for message in batch.messages:
+    for message in messages:
         if _key(message) not in seen:
             fresh.setdefault(_key(message), message)
     knowledge = gather(session, list(fresh.values()), offset_ms=_offset_ms(batch))
@@ -62,7 +65,8 @@ def record_batch(session: Session, batch: Batch) -> list[Receipt]:
     written.results = [_result_row(candidate, verdict, knowledge) for candidate, verdict in verdicts]
     _write(session, written)
     _follow_up(session, verdicts, knowledge.now)
-    return [_receipt(message, seen, fresh, counts) for message in batch.messages]
+    receipts = [_receipt(message, seen, fresh, counts) for message in messages]
+    return [_in_its_words(receipt, sent) for receipt, sent in zip(receipts, batch.messages, strict=True)]
 
 
 def _key(message: Message) -> MessageKey:
@@ -105,6 +109,13 @@ def _receipt(
     )
 
 
+def _in_its_words(receipt: Receipt, sent: Message) -> Receipt:
+    """The gateway knows a message by what it sent, also where that could not be stored."""
+    if receipt.control_id == sent.control_id and receipt.channel == sent.channel:
+        return receipt
+    return receipt.model_copy(update={"control_id": sent.control_id, "channel": sent.channel})
+
+
 class _Recorder:
     """One message: its own row, its groups' sealed bytes, and each observation recorded or parked."""
 
@@ -118,7 +129,7 @@ class _Recorder:
         analyser = self.knowledge.analysers.get(message.channel)
         for position, group in enumerate(message.groups):
             self._group(message, analyser, position, group)
-        if message.error is not None or not message.groups:
+        if message.error is not None or not (self.recorded or self.parked):
             self._park(0, None, None, ParkedReason.UNREADABLE, None)
         self.written.messages.append(self._row(message, analyser))
         return self.recorded, self.parked
@@ -216,22 +227,38 @@ class _Recorder:
         if control is None or lot is None:
             self._park_all(position, group, ParkedReason.NO_CONTROL_TARGET, None)
             return
-        measured: dict[str, tuple[qc.Measured, Observation]] = {}
+        rounds: list[dict[str, tuple[qc.Measured, Observation]]] = []
         for observation in group.observations:
             mapping = self.knowledge.maps[analyser.id].get(observation.code)
             if mapping is None:
                 self._park(position, observation, None, ParkedReason.UNKNOWN_CODE, None)
-            elif observation.value is None or observation.unit != mapping.unit_sent:
+            elif observation.value is None or observation.comparator or observation.unit != mapping.unit_sent:
                 self._park(position, observation, None, ParkedReason.NOT_NUMERIC, None)
             else:
                 unit = self.knowledge.units.get(mapping.test_code, observation.unit)
                 value = qc.Measured(mapping.test_code, observation.value * mapping.factor, unit)
+                measured = next((each for each in rounds if mapping.test_code not in each), None)
+                if measured is None:
+                    rounds.append(measured := {})
                 measured[mapping.test_code] = (value, observation)
+        for measured in rounds:
+            self._control_values(analyser, position, lot, control.level, measured, received)
+
+    def _control_values(
+        self,
+        analyser: Analyser,
+        position: int,
+        lot: ControlLot,
+        level: int,
+        measured: dict[str, tuple[qc.Measured, Observation]],
+        received: datetime,
+    ) -> None:
+        """One value of each test; a test measured again in the same group follows in a round of its own."""
         at = min((item.observed_at for _, item in measured.values() if item.observed_at), default=received)
         recorded, untargeted = qc.record(
             self.session,
             lot,
-            control.level,
+            level,
             [value for value, _ in measured.values()],
             analyser_id=analyser.id,
             occurred_at=at,
@@ -329,9 +356,10 @@ def _write(session: Session, written: Written) -> None:
     insert_rows(session, "record_groups", written.groups)
     insert_rows(session, "parked_observations", written.parked)
     insert_rows(session, "results", written.results)
-    for row in written.messages:
-        if row["parked"]:
-            publish(session, ObservationsParked(subject_id=row["id"], parked=row["parked"]))
+    publish(
+        session,
+        *(ObservationsParked(subject_id=row["id"], parked=row["parked"]) for row in written.messages if row["parked"]),
+    )
 
 
 _SET_STATUS = text(
@@ -346,31 +374,24 @@ def _follow_up(session: Session, verdicts: Iterable[tuple[Candidate, Verdict]], 
     status: dict[UUID, OrderTestStatus] = {}
     recorded: Counter[tuple[UUID, UUID]] = Counter()
     released: Counter[tuple[UUID, UUID]] = Counter()
+    events: list[Event] = []
     for candidate, verdict in verdicts:
         specimen = candidate.specimen
         status[candidate.order_test.id] = OrderTestStatus.RESULTED if verdict.reasons else OrderTestStatus.AUTHORISED
         recorded[specimen.id, specimen.order_id] += 1
         released[specimen.id, specimen.order_id] += not verdict.reasons
         if verdict.is_critical:
-            publish(
-                session,
-                ResultCritical(subject_id=candidate.id, order_id=specimen.order_id, test_code=verdict.definition.code),
-            )
+            code = verdict.definition.code
+            events.append(ResultCritical(subject_id=candidate.id, order_id=specimen.order_id, test_code=code))
     if not recorded:
         return
-    session.execute(
-        _SET_STATUS,
-        {
-            "ids": list(status),
-            "statuses": [str(value) for value in status.values()],
-            "organization_id": actor_of(session).organization_id,
-        },
-    )
-    for (specimen_id, order_id), count in recorded.items():
-        publish(
-            session,
-            ResultsRecorded(
-                subject_id=specimen_id, order_id=order_id, recorded=count, released=released[specimen_id, order_id]
-            ),
+    values = {"ids": list(status), "statuses": [str(value) for value in status.values()]}
+    session.execute(_SET_STATUS, {**values, "organization_id": actor_of(session).organization_id})
+    events += [
+        ResultsRecorded(
+            subject_id=specimen_id, order_id=order_id, recorded=count, released=released[specimen_id, order_id]
         )
+        for (specimen_id, order_id), count in recorded.items()
+    ]
+    publish(session, *events)
     orders.complete_where_all_authorised(session, {order_id for _, order_id in recorded}, now)

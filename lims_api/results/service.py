@@ -1,12 +1,13 @@
 """What people do with results: authorise, reject, correct by a new version, switch automatic release off."""
 
+import re
 from collections.abc import Collection
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lims_api.catalogue import service as catalogue
@@ -14,8 +15,10 @@ from lims_api.core.clock import utc_now
 from lims_api.core.db import actor_of, keys_of
 from lims_api.core.ids import uuid7
 from lims_api.core.ledger import publish
+from lims_api.equipment import service as equipment
 from lims_api.orders import service as orders
 from lims_api.orders.models import OrderTest, OrderTestStatus
+from lims_api.organizations import service as organizations
 from lims_api.results.autoverification import RULES_VERSION, Reason
 from lims_api.results.errors import (
     AuthorisationRefused,
@@ -30,6 +33,11 @@ from lims_api.results.events import ReleaseSwitched, ResultAuthorised, ResultCor
 from lims_api.results.flags import flag
 from lims_api.results.models import Entry, ReleaseSwitch, Result, ResultStatus, StandingAuthorisation, SwitchScope
 from lims_api.results.recording import insert_rows
+from lims_api.specimens import service as specimens
+from lims_api.specimens.models import SpecimenStatus
+
+EVERY_LAB = "*"
+_NUMBER = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{1,12})?")
 
 _FROZEN = (
     "organization_id", "patient_id", "order_id", "order_test_id", "specimen_id", "site_id", "test_code", "loinc",
@@ -41,7 +49,7 @@ _FROZEN = (
 
 def get(session: Session, result_id: UUID) -> Result:
     """One result, or `UnknownResult`; a restricted one does not exist for who may not see it."""
-    return _locked(session, [result_id])[0]
+    return _found(session, [result_id])[0]
 
 
 def authorise(session: Session, result_ids: Collection[UUID]) -> list[Result]:
@@ -49,8 +57,11 @@ def authorise(session: Session, result_ids: Collection[UUID]) -> list[Result]:
     found = _locked(session, result_ids)
     actor, now = actor_of(session).actor_id, utc_now()
     definitions = catalogue.definitions(session, {result.definition_id for result in found})
+    rejected = specimens.lock(session, {result.specimen_id for result in found}, status=SpecimenStatus.REJECTED)
     for result in found:
         _refuse_unless_authorisable(result, actor, definitions[result.definition_id])
+        if result.specimen_id in rejected:
+            raise NotAuthorisable("The specimen was rejected. Reject this result too.", result=str(result.id))
         result.status, result.authorised_by_id, result.authorised_at = ResultStatus.AUTHORISED, actor, now
         result.signatory_id = actor
         _supersede(session, result)
@@ -70,6 +81,9 @@ def reject(session: Session, result_id: UUID) -> Result:
     if result.status is not ResultStatus.HELD:
         raise ResultNotHeld(f"This result is {result.status}.", status_now=result.status)
     result.status = ResultStatus.REJECTED
+    session.flush()
+    _step_back(session, result.order_test_id)
+    orders.complete_where_all_authorised(session, {result.order_id}, utc_now())
     return result
 
 
@@ -83,6 +97,10 @@ def correct(session: Session, result_id: UUID, *, value_text: str, reason: str, 
         raise ResultNotCorrectable("A newer version of this result exists, or it was set aside. Correct the newest.")
     value = _number(value_text)
     definition = catalogue.definitions(session, {old.definition_id})[old.definition_id]
+    specimens.lock(session, {old.specimen_id})
+    of_the_same = select(func.max(Result.version)).where(
+        Result.specimen_id == old.specimen_id, Result.test_code == old.test_code
+    )
     row: dict[str, Any] = {name: getattr(old, name) for name in _FROZEN}
     new_id = uuid7()
     row |= {
@@ -90,7 +108,8 @@ def correct(session: Session, result_id: UUID, *, value_text: str, reason: str, 
         "entered_by_id": actor_of(session).actor_id,
         "value_text": value_text, "value": value, "comparator": None, "unit": definition.unit,
         "flag": flag(value, None, old.reference_low, old.reference_high, old.critical_low, old.critical_high),
-        "status": ResultStatus.HELD, "version": old.version + 1, "corrects_id": old.id, "correction_reason": reason,
+        "status": ResultStatus.HELD, "version": (session.scalar(of_the_same) or old.version) + 1,
+        "corrects_id": old.id, "correction_reason": reason,
         "reasons": [Reason.CORRECTION], "instrument_flags": [], "run": "", "evidence": "{}", "is_automatic": False,
         "comment_sealed": _sealed(session, comment, old.patient_id, new_id) if comment else None,
     }  # fmt: skip
@@ -102,7 +121,9 @@ def correct(session: Session, result_id: UUID, *, value_text: str, reason: str, 
 
 
 def switch_release(session: Session, scope: SwitchScope, target: str, *, off: bool, reason: str) -> ReleaseSwitch:
-    """The red switch: automatic release off (or on again) from the next result on. `target` '*' is every laboratory."""
+    """The red switch: automatic release off (or on again) from the next result on. `target` '*' is every laboratory;
+    a target that does not exist is refused, for its switch would stop nothing."""
+    target = _target(session, scope, target)
     switch = ReleaseSwitch(
         organization_id=actor_of(session).organization_id, scope=scope, target=target, is_off=off, reason=reason,
         set_by_id=actor_of(session).actor_id,
@@ -138,8 +159,14 @@ def sign_standing_authorisation(
 
 
 def _locked(session: Session, result_ids: Collection[UUID]) -> list[Result]:
-    query = select(Result).where(Result.id.in_(result_ids)).order_by(Result.id).with_for_update()
-    found = list(session.scalars(query))
+    return _found(session, result_ids, lock=True)
+
+
+def _found(session: Session, result_ids: Collection[UUID], *, lock: bool = False) -> list[Result]:
+    """In the order of their ids; `UnknownResult` unless all exist for the caller."""
+    query = select(Result).where(Result.id.in_(result_ids), Result.test_code.not_in(catalogue.hidden_codes(session)))
+    query = query.order_by(Result.id)
+    found = list(session.scalars(query.with_for_update() if lock else query))
     if len(found) != len(set(result_ids)):
         raise UnknownResult("One of these results does not exist in this organization.")
     return found
@@ -171,14 +198,40 @@ def _supersede(session: Session, result: Result) -> None:
         other.status = ResultStatus.SUPERSEDED
 
 
-def _number(text: str) -> Decimal:
+def _step_back(session: Session, order_test_id: UUID) -> None:
+    """After a result was set aside: the test is what its other results make it, or waits for another measurement."""
+    query = select(Result.status).where(Result.order_test_id == order_test_id)
+    left = set(session.scalars(query))
+    test = session.scalars(select(OrderTest).where(OrderTest.id == order_test_id).with_for_update()).one()
+    if test.status is OrderTestStatus.CANCELLED:
+        return
+    if ResultStatus.HELD in left:
+        test.status = OrderTestStatus.RESULTED
+    else:
+        test.status = OrderTestStatus.AUTHORISED if ResultStatus.AUTHORISED in left else OrderTestStatus.ORDERED
+
+
+def _target(session: Session, scope: SwitchScope, target: str) -> str:
+    """As results name it."""
+    if scope is SwitchScope.TEST:
+        return catalogue.newest(session, target).code
+    if scope is SwitchScope.ANALYSER:
+        return str(equipment.get(session, _id(target)).id)
+    return target if target == EVERY_LAB else str(organizations.site(session, _id(target)).id)
+
+
+def _id(text: str) -> UUID:
+    """Of nothing, when the text is no id."""
     try:
-        value = Decimal(text)
-    except InvalidOperation:
-        raise NotANumber("Give the corrected value as a number with a decimal point.") from None
-    if not value.is_finite():
-        raise NotANumber("Give the corrected value as a finite number.")
-    return value
+        return UUID(text)
+    except ValueError:
+        return UUID(int=0)
+
+
+def _number(text: str) -> Decimal:
+    if not _NUMBER.fullmatch(text.strip()):
+        raise NotANumber("Give the corrected value as a number with a decimal point.")
+    return Decimal(text.strip())
 
 
 def _sealed(session: Session, comment: str, patient_id: UUID, row_id: UUID) -> str:

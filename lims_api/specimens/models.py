@@ -38,6 +38,7 @@ class Specimen(Record):
     __tablename__ = "specimens"
     __table_args__ = (
         UniqueConstraint("organization_id", "accession_number"),
+        UniqueConstraint("organization_id", "id", "order_id", "patient_id"),
         belongs_to("orders", "order_id"),
         belongs_to("patients", "patient_id"),
         belongs_to("sites", "site_id"),

@@ -13,7 +13,7 @@ from lims_api.core.db import actor_of
 from lims_api.core.db.numbers import next_number
 from lims_api.core.ledger import publish
 from lims_api.orders import service as orders
-from lims_api.orders.models import OrderTest
+from lims_api.orders.models import OrderTest, OrderTestStatus
 from lims_api.specimens.errors import (
     NothingToCollect,
     SpecimenNotReceivable,
@@ -72,13 +72,16 @@ def receive(session: Session, accession_number: str, *, received_at: datetime) -
 
 
 def reject(session: Session, accession_number: str, *, reason: RejectionReason, rejected_at: datetime) -> Specimen:
-    """Refuse a specimen; its tests wait for another collection."""
+    """Refuse a specimen; its tests that are not authorised yet wait for another collection."""
     specimen = by_accession(session, accession_number, lock=True)
     if SpecimenStatus.REJECTED not in TRANSITIONS[specimen.status]:
         raise SpecimenNotRejectable(f"{accession_number} is already {specimen.status}.", status_now=specimen.status)
     specimen.status, specimen.rejected_at, specimen.rejection_reason = SpecimenStatus.REJECTED, rejected_at, reason
-    for test in session.scalars(select(OrderTest).where(OrderTest.specimen_id == specimen.id)):
-        test.specimen_id = None
+    unfinished = select(OrderTest).where(
+        OrderTest.specimen_id == specimen.id, OrderTest.status.in_([OrderTestStatus.ORDERED, OrderTestStatus.RESULTED])
+    )
+    for test in session.scalars(unfinished.order_by(OrderTest.id).with_for_update()):
+        test.specimen_id, test.status = None, OrderTestStatus.ORDERED
     publish(session, SpecimenRejected(subject_id=specimen.id, order_id=specimen.order_id, rejection_reason=reason))
     return specimen
 
@@ -90,6 +93,12 @@ def by_accession(session: Session, accession_number: str, *, lock: bool = False)
     if found is None:
         raise UnknownSpecimen("There is no specimen of this accession number in this organization.")
     return found
+
+
+def lock(session: Session, ids: Collection[UUID], *, status: SpecimenStatus | None = None) -> set[UUID]:
+    """Lock specimens in the order of their ids; returns those of them that are in a state, or all."""
+    query = select(Specimen.id, Specimen.status).where(Specimen.id.in_(ids)).order_by(Specimen.id).with_for_update()
+    return {row.id for row in session.execute(query) if status in (None, row.status)}
 
 
 def lock_by_accession(session: Session, accession_numbers: Collection[str]) -> dict[str, Specimen]:

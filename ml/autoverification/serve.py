@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -93,14 +93,14 @@ class Score:
     reasons: tuple[Reason, ...]
 
 
-def _reason(draws: Draws, judged: Judgement, spec: FeatureSpec, index: int) -> Reason:
+def _reason(draws: Draws, judged: Judgement, spec: FeatureSpec, row: int, index: int) -> Reason:
     """The larger of the two z of one analyte."""
-    alone, among = float(judged.history_z[0, index]), float(judged.conditional_z[0, index])
+    alone, among = float(judged.history_z[row, index]), float(judged.conditional_z[row, index])
     code = spec.analytes[index]
     if abs(among) > abs(alone):
-        return Reason("other_results", code, among, float(np.exp(judged.conditional_expected[0, index])))
-    name = "population" if np.isnan(draws.prior[0, index, 0]) else "own_history"
-    return Reason(name, code, alone, float(np.exp(judged.history_expected[0, index])))
+        return Reason("other_results", code, among, float(np.exp(judged.conditional_expected[row, index])))
+    name = "population" if np.isnan(draws.prior[row, index, 0]) else "own_history"
+    return Reason(name, code, alone, float(np.exp(judged.history_expected[row, index])))
 
 
 def _reasons(own: Reason, others: list[Reason]) -> tuple[Reason, ...]:
@@ -122,22 +122,36 @@ class Scorer:
     booster: lgb.Booster
 
     def score(self, panel: Panel, history: Iterable[Prior]) -> list[Score]:
-        """A score for every result of the panel, in its order.
+        """A score for every result of the panel, in its order; see `score_many`."""
+        return self.score_many([(panel, history)])[0]
+
+    def score_many(self, accessions: Sequence[tuple[Panel, Iterable[Prior]]]) -> list[list[Score]]:
+        """A score for every result of every panel, in their order; many accessions cost little more than one.
 
         `history`: results of the patient's other specimens, not superseded; those not strictly before
         `panel.scored_at` are ignored. Raises ValueError for a value that is not a finite number.
         """
-        draws = draw_of(panel, history, self.spec)
-        present = np.flatnonzero(~np.isnan(draws.value[0]))
+        if not accessions:
+            return []
+        draws = Draws.stacked([draw_of(panel, history, self.spec) for panel, history in accessions])
         judged = judge(draws, self.spec)
-        reasons = [_reason(draws, judged, self.spec, int(index)) for index in present]
-        risks = self._risks(compute(draws, self.spec, judged)[0][present])
-        scored = {
-            own.test_code: Score(own.test_code, risk, risk > self.decision.threshold, _reasons(own, reasons))
-            for own, risk in zip(reasons, risks, strict=True)
-        }
-        unknown = {code: Score(code, None, False, (Reason(NOT_IN_MODEL, code),)) for code in panel.results}
-        return [scored.get(code, unknown[code]) for code in panel.results]
+        place, index = np.nonzero(~np.isnan(draws.value))
+        risks = self._risks(compute(draws, self.spec, judged)[place, index])
+        own: list[dict[str, tuple[Reason, float]]] = [{} for _ in accessions]
+        for row, column, risk in zip(place.tolist(), index.tolist(), risks, strict=True):
+            reason = _reason(draws, judged, self.spec, row, column)
+            own[row][reason.test_code] = (reason, risk)
+        return [self._scores(panel, scored) for (panel, _), scored in zip(accessions, own, strict=True)]
+
+    def _scores(self, panel: Panel, scored: Mapping[str, tuple[Reason, float]]) -> list[Score]:
+        reasons = [reason for reason, _ in scored.values()]
+        return [self._score(code, scored, reasons) for code in panel.results]
+
+    def _score(self, code: str, scored: Mapping[str, tuple[Reason, float]], reasons: list[Reason]) -> Score:
+        if code not in scored:
+            return Score(code, None, False, (Reason(NOT_IN_MODEL, code),))
+        reason, risk = scored[code]
+        return Score(code, risk, risk > self.decision.threshold, _reasons(reason, reasons))
 
     def _risks(self, matrix: Array) -> list[float]:
         if not len(matrix):

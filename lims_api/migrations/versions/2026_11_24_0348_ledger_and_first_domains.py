@@ -881,6 +881,13 @@ def _make_tables() -> None:
         sa.UniqueConstraint(
             "organization_id", "accession_number", name=op.f("uq_specimens_organization_id_accession_number")
         ),
+        sa.UniqueConstraint(
+            "organization_id",
+            "id",
+            "order_id",
+            "patient_id",
+            name=op.f("uq_specimens_organization_id_id_order_id_patient_id"),
+        ),
         schema="lims",
     )
     op.create_index(
@@ -1045,18 +1052,13 @@ def _make_tables() -> None:
             name=op.f("fk_results_definition_id_test_definitions"),
         ),
         sa.ForeignKeyConstraint(
-            ["organization_id", "order_id"],
-            ["lims.orders.organization_id", "lims.orders.id"],
-            name=op.f("fk_results_order_id_orders"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["organization_id", "patient_id"],
-            ["lims.patients.organization_id", "lims.patients.id"],
-            name=op.f("fk_results_patient_id_patients"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["organization_id", "specimen_id"],
-            ["lims.specimens.organization_id", "lims.specimens.id"],
+            ["organization_id", "specimen_id", "order_id", "patient_id"],
+            [
+                "lims.specimens.organization_id",
+                "lims.specimens.id",
+                "lims.specimens.order_id",
+                "lims.specimens.patient_id",
+            ],
             name=op.f("fk_results_specimen_id_specimens"),
         ),
         sa.PrimaryKeyConstraint("organization_id", "id", "recorded_at", name=op.f("pk_results")),

@@ -1,6 +1,5 @@
 """Two organizations with a row in every table, planted once a module."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -20,7 +19,7 @@ class Planted:
 
 
 @pytest.fixture(scope="module")
-def two(environment: Environment) -> Iterator[tuple[Planted, Planted]]:
+def two(environment: Environment) -> tuple[Planted, Planted]:
     """Two organizations, ours and theirs."""
     planted = []
     for _ in range(2):
@@ -29,7 +28,7 @@ def two(environment: Environment) -> Iterator[tuple[Planted, Planted]]:
             rows = plant(connection, tenant)
             connection.commit()
         planted.append(Planted(tenant, rows))
-    yield planted[0], planted[1]
+    return planted[0], planted[1]
 
 
 @pytest.fixture

@@ -69,13 +69,16 @@ def table(name: str) -> Table:
     return Base.metadata.tables[f"lims.{name}"]
 
 
-def parents(of: Table) -> dict[str, str]:
-    """Column → parent table, for the foreign keys that stay inside an organization."""
-    return {
-        constraint.column_keys[1]: constraint.referred_table.name
-        for constraint in of.foreign_key_constraints
-        if len(constraint.column_keys) == 2
-    }
+def parents(of: Table) -> dict[str, tuple[str, str]]:
+    """Column → parent table and its column, for the foreign keys that stay inside an organization; in a fixed order."""
+    return dict(
+        sorted(
+            (element.parent.key, (element.column.table.name, element.column.key))
+            for constraint in of.foreign_key_constraints
+            for element in constraint.elements
+            if len(constraint.elements) > 1 and element.parent.key != "organization_id"
+        )
+    )
 
 
 def plain_row(name: str, tenant: UUID, of: Mapping[str, Row], **values: Any) -> Row:
@@ -85,7 +88,8 @@ def plain_row(name: str, tenant: UUID, of: Mapping[str, Row], **values: Any) -> 
     row: Row = {"organization_id": tenant}
     for column in columns:
         if column.key in mothers and not column.nullable:
-            row[column.key] = of[mothers[column.key]]["id"]
+            mother, key = mothers[column.key]
+            row[column.key] = of[mother][key]
         elif column.key not in row and not column.nullable and column.server_default is None:
             row[column.key] = _value(name, column)
     return row | values

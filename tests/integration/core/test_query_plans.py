@@ -23,31 +23,33 @@ def copies(name: str, key: UUID, fresh: str, of: str) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def busy(environment: Environment) -> Iterator[tuple[UUID, dict[str, Row]]]:
+def busy(environment: Environment) -> tuple[UUID, dict[str, Row]]:
     """An organization with 6,000 results of 300 specimens, one in a hundred held, and 6,000 search tokens."""
     tenant = organization(environment)
     with superuser(environment, tenant) as connection:
         rows = plant(connection, tenant)
         run = connection.execute
-        key = {name: row.get("id") for name, row in rows.items()}
+        key: dict[str, UUID] = {name: row["id"] for name, row in rows.items() if "id" in row}
         numbers = f"generate_series(1, {SPECIMENS}) n"
         run(copies("patients", key["patients"], "'id', gen_random_uuid()", numbers))
-        run(copies("orders", key["orders"], "'id', gen_random_uuid(), 'order_number', 'o' || n", numbers))
-        run(copies("specimens", key["specimens"], "'id', gen_random_uuid(), 'accession_number', 'a' || n", numbers))
-        paired = (
-            "(select row_number() over () as n, id from lims.patients where organization_id = lims.tenant()) p"
-            " join (select row_number() over () as n, id from lims.orders where organization_id = lims.tenant()) o"
-            " using (n)"
-            " join (select row_number() over () as n, id from lims.specimens where organization_id = lims.tenant())"
-            " s using (n)"
-            f", generate_series(1, {RESULTS_EACH}) t(number)"
+        whose = "(select row_number() over () as n, id from lims.patients where organization_id = lims.tenant()) p"
+        fresh = "'id', gen_random_uuid(), 'order_number', 'o' || n, 'patient_id', p.id"
+        run(copies("orders", key["orders"], fresh, whose))
+        of = (
+            "(select row_number() over () as n, id, patient_id from lims.orders"
+            " where organization_id = lims.tenant()) o"
+        )
+        fresh = "'id', gen_random_uuid(), 'accession_number', 'a' || n, 'order_id', o.id, 'patient_id', o.patient_id"
+        run(copies("specimens", key["specimens"], fresh, of))
+        of = (
+            "(select row_number() over () as n, id, order_id, patient_id from lims.specimens"
+            f" where organization_id = lims.tenant()) s, generate_series(1, {RESULTS_EACH}) v(number)"
         )
         fresh = (
-            "'id', gen_random_uuid(), 'patient_id', p.id, 'order_id', o.id, 'specimen_id', s.id, 'test_code', 'T'"
-            " || number,"
-            " 'status', case when n % 100 = 0 then 'held' else 'authorised' end"
+            "'id', gen_random_uuid(), 'patient_id', s.patient_id, 'order_id', s.order_id, 'specimen_id', s.id,"
+            " 'test_code', 'T' || number, 'status', case when n % 100 = 0 then 'held' else 'authorised' end"
         )
-        run(copies("results", key["results"], fresh, paired.replace(" t(number)", " v(number)")))
+        run(copies("results", key["results"], fresh, of))
         run(
             b"insert into lims.patient_tokens (organization_id, token, patient_id)"
             b" select lims.tenant(), 1000 + n % 500, id from lims.patients, generate_series(1, 20) n"
@@ -56,7 +58,7 @@ def busy(environment: Environment) -> Iterator[tuple[UUID, dict[str, Row]]]:
         connection.commit()
         connection.autocommit = True
         connection.execute("vacuum analyze lims.results, lims.ledger, lims.patient_tokens, lims.specimens, lims.orders")
-    yield tenant, rows
+    return tenant, rows
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -97,7 +99,8 @@ QUERIES = {
     "results of an order in its time": (
         "select r.* from lims.results r join lims.orders o on o.organization_id = r.organization_id and o.id ="
         " r.order_id"
-        " where o.id = %(order)s and r.recorded_at >= o.placed_at and r.recorded_at < o.placed_at + interval '400 days'",
+        " where o.id = %(order)s and r.recorded_at >= o.placed_at"
+        " and r.recorded_at < o.placed_at + interval '400 days'",
         "results",
         "order_id",
     ),
@@ -129,7 +132,7 @@ QUERIES = {
 def test_a_query_of_the_day_uses_its_index_as_the_application(
     environment: Environment, busy: tuple[UUID, dict[str, Row]], query: str
 ) -> None:
-    tenant, rows = busy
+    tenant, _ = busy
     statement, table, index = QUERIES[query]
     with hand(environment, "lims_app", tenant) as connection:
         some = connection.execute("select id, order_id, patient_id from lims.specimens where accession_number = 'a7'")
@@ -155,12 +158,13 @@ def test_a_reader_finds_new_ledger_rows_by_the_index_of_transactions(
     with environment.connect("lims_app") as connection:
         since = connection.execute("select pg_current_snapshot()::text").fetchone()
         assert since is not None
+        snapshot = str(since[0])
         act(connection, tenant)
         connection.execute("update lims.results set flag = %s where status = 'held'", [role])
         connection.commit()
 
     statement = _NEW.format(table="lims.ledger").replace(":since", "%(since)s").replace(":unfinished", "%(unfinished)s")
-    seen = {"since": since[0], "unfinished": f"{{{since[0].rpartition(':')[2]}}}"}
+    seen = {"since": snapshot, "unfinished": f"{{{snapshot.rpartition(':')[2]}}}"}
     with hand(environment, role, tenant) as connection:
         plan = explain(connection, statement, seen)
         rows = connection.execute(statement.encode(), seen).fetchall()

@@ -51,7 +51,7 @@ def identities(draw: st.DrawFn) -> str:
     separator = draw(st.sampled_from(["", " ", "-"]))
     letters = st.text(string.ascii_uppercase, min_size=5, max_size=5)
     word = st.text(string.ascii_lowercase, min_size=2, max_size=8)
-    return draw(
+    drawn: str = draw(
         st.one_of(
             st.tuples(st.sampled_from("23456789"), digits, digits, digits).map(
                 lambda parts: separator.join((parts[0] + parts[1][1:], *parts[2:]))
@@ -63,6 +63,7 @@ def identities(draw: st.DrawFn) -> str:
             st.tuples(word, word).map(lambda parts: f"eyJ{parts[0]}.eyJ{parts[1]}.sig"),
         )
     )
+    return drawn
 
 
 def ascii_digits(text: str) -> str:
