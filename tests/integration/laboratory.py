@@ -532,7 +532,7 @@ def sign(lab: Laboratory, *, tests: list[str] | None = None, **changed: Any) -> 
 def export_model(folder: Path, organization_id: UUID, *, version: str = MODEL_VERSION) -> Path:
     """A small real model of this organization in `folder`."""
     return register.export(
-        folder / str(organization_id) / NAME, _candidate(str(organization_id)), name=NAME, version=version, metrics={}, approved_by="director",
+        folder / str(organization_id) / NAME, _candidate(str(organization_id)), name=NAME, version=version, metrics={}, approved_by="director",  # noqa: E501
         data_version="made up",
     )  # fmt: skip
 

@@ -159,7 +159,7 @@ def test_the_database_knows_a_token_by_its_hash_alone(lab: Laboratory, username:
     answer = sign_in(lab, username).json()
 
     ((stored,),) = lab.rows(
-        "select count(*) from lims.access_tokens where id = %s and position(convert_to(%s, 'UTF8') in token_sha256) = 0",
+        "select count(*) from lims.access_tokens where id = %s and position(convert_to(%s, 'UTF8') in token_sha256) = 0",  # noqa: E501
         answer["session_id"],
         answer["token"],
     )

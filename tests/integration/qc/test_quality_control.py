@@ -136,7 +136,7 @@ def test_each_rejecting_rule_holds(
 def test_one_run_and_the_next_break_no_rule_of_one_run(
     lab: Laboratory, analyser: Analyser, earlier: tuple[float, float], newest: tuple[float, float]
 ) -> None:
-    """R-4s and 2-2s across levels look within one run; a run ends when a level is measured again, or after 45 minutes."""
+    """R-4s and 2-2s across levels look within one run; a run ends when a level is measured again, or after 45 minutes."""  # noqa: E501
     now = utc_now()
     for run, at in ((earlier, now - timedelta(hours=8)), (newest, now - timedelta(minutes=10))):
         for level, z in enumerate(run, start=1):

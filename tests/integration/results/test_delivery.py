@@ -315,7 +315,7 @@ def test_what_came_in_is_kept_sealed_and_opens_again(lab: Laboratory) -> None:
     for sent, patient_id in ((known, drawn.person.id), (unknown, None)):
         ((message_id, *_),) = kept(lab, sent)
         ((group_id, whose, raw, envelope),) = lab.rows(
-            "select g.id, g.patient_id, g.raw_sealed, m.envelope_sealed from lims.record_groups g join lims.instrument_messages m"
+            "select g.id, g.patient_id, g.raw_sealed, m.envelope_sealed from lims.record_groups g join lims.instrument_messages m"  # noqa: E501
             " on m.organization_id = g.organization_id and m.id = g.message_id where m.id = %s",
             message_id,
         )

@@ -397,7 +397,8 @@ def test_two_corrections_at_once_are_one(lab: Laboratory) -> None:
 
 
 @pytest.mark.parametrize(
-    "typed", ["", "high", "NaN", "Infinity", "1e999", "1E5", "1_000", "5,4", "<5", "٥٫٤", "9" * 20, "5.4 mg/dL", "\x00"]
+    "typed",
+    ["", "high", "NaN", "Infinity", "1e999", "1E5", "1_000", "5,4", "<5", "٥٫٤", "9" * 20, "5.4 mg/dL", "\x00"],  # noqa: RUF001
 )
 def test_a_corrected_value_is_a_plain_number(lab: Laboratory, typed: str) -> None:
     measured = lab.measure()
