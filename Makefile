@@ -1,5 +1,6 @@
 # The only commands. CI types the same.
 SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
@@ -38,7 +39,6 @@ lint: setup ## format, style, types, layers
 	@$(RUN)/ruff check .
 	@$(RUN)/mypy
 	@$(RUN)/lint-imports --no-logo
-	@$(RUN)/sqlfluff lint --disable-progress-bar dbt/models dbt/tests 2>&1 | tail -20
 
 bench: setup ## every figure, medians of five: var/bench.json and docs/reference/benchmarks.md
 	@$(RUN)/python -m tests.bench $(ARGS)

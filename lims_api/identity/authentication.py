@@ -6,7 +6,7 @@ import threading
 import unicodedata
 
 from argon2 import PasswordHasher
-from argon2.exceptions import VerificationError
+from argon2.exceptions import InvalidHashError, VerificationError
 
 _hasher = PasswordHasher()
 _one_at_a_time = threading.BoundedSemaphore(2)
@@ -33,6 +33,6 @@ def password_matches(hashed: str | None, password: str) -> bool:
     with _one_at_a_time:
         try:
             _hasher.verify(hashed or _NOBODY, unicodedata.normalize("NFKC", password))
-        except VerificationError:
+        except (VerificationError, InvalidHashError):
             return False
     return hashed is not None

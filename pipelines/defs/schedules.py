@@ -12,6 +12,9 @@ marts = dg.define_asset_job(
 models = dg.define_asset_job(
     "models", selection=dg.AssetSelection.groups("model"), description="Learn from gold, organization by organization."
 )
+tidying = dg.define_asset_job(
+    "tidying", selection=dg.AssetSelection.groups("maintenance"), description="Keep the lake small."
+)
 
 marts_hourly = dg.ScheduleDefinition(
     name="marts_hourly",
@@ -24,6 +27,13 @@ models_weekly = dg.ScheduleDefinition(
     name="models_weekly",
     job=models,
     cron_schedule="30 2 * * 0",
+    execution_timezone=TIMEZONE,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+tidying_nightly = dg.ScheduleDefinition(
+    name="tidying_nightly",
+    job=tidying,
+    cron_schedule="45 3 * * *",
     execution_timezone=TIMEZONE,
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )

@@ -135,7 +135,7 @@ class Laboratory:
     @contextmanager
     def session(self, username: str | None = None) -> Iterator[Session]:
         """A transaction of the application for this organization, by a member of staff or the system."""
-        actor = {"actor_id": self.users[username]} if username else {}
+        actor: dict[str, Any] = {"actor_id": self.users[username]} if username else {}
         caller = SystemCaller(
             database=self.environment.app, organization_id=self.organization_id, services=self.services, **actor
         )
@@ -520,7 +520,7 @@ def _fill(lab: Laboratory) -> None:
 
 def sign(lab: Laboratory, *, tests: list[str] | None = None, **changed: Any) -> UUID:
     """The pathologist's standing authorisation, of every test that may have one, for a month."""
-    wanted = {
+    wanted: dict[str, Any] = {
         "rules_version": RULES_VERSION, "model_version": MODEL_VERSION,
         "test_codes": tests or [code for code in lab.definitions if code != RESTRICTED],
         "valid_to": utc_now() + timedelta(days=30),

@@ -74,14 +74,14 @@ def explain(connection: Connection, statement: str, parameters: Any) -> list[dic
 
 
 def read_from_end_to_end(connection: Connection, plan: list[dict[str, Any]], table: str) -> list[str]:
-    """The partitions of a table that the plan reads whole; reading an empty one costs nothing."""
+    """The partitions of a table that the plan reads whole; in one of a page at most an index saves nothing."""
     whole = [
         node["Relation Name"]
         for node in plan
         if node["Node Type"] == "Seq Scan" and node["Relation Name"].startswith(table)
     ]
     statement = (
-        "select relname from pg_class where relnamespace = 'lims'::regnamespace and relname = any(%s) and relpages > 0"
+        "select relname from pg_class where relnamespace = 'lims'::regnamespace and relname = any(%s) and relpages > 1"
     )
     return [name for (name,) in connection.execute(statement, [whole])]
 

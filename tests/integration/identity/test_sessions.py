@@ -15,7 +15,7 @@ from lims_api.core.errors import NotFound
 from lims_api.core.ids import uuid7
 from lims_api.core.permissions import Permission
 from lims_api.identity import service
-from lims_api.identity.models import User, UserKind
+from lims_api.identity.models import Role, User, UserKind, UserRole
 from tests.factories import organization, staff
 from tests.integration.laboratory import Answer, Laboratory, proper
 
@@ -141,8 +141,6 @@ def test_who_was_disabled_can_do_nothing_from_then_on(lab: Laboratory, kind: Use
 
 
 def test_a_role_taken_away_is_taken_away_at_once(lab: Laboratory) -> None:
-    from lims_api.identity.models import Role, UserRole
-
     user_id = uuid7()
     token = lab.someone(Permission.SITE_READ, Permission.SESSION_END, user_id=user_id)
     before = lab.call("GET", "/v1/sites", by=token).status_code

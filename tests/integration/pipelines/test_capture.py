@@ -59,7 +59,7 @@ def test_a_row_arrives_in_the_lake_as_it_stands_in_the_ledger(stores: Settings, 
     capture(libpq(stores.ledger_url), bronze)
 
     columns = "seq, xid::text::bigint, organization_id::text, row_id::text, op, body, actor_id::text, recorded_at"
-    expected = ledger.execute(f"select {columns} from lims.ledger").fetchone()  # type: ignore[arg-type]
+    expected = ledger.execute(f"select {columns} from lims.ledger").fetchone()
     row = bronze.refresh().scan().to_arrow().to_pylist()[0]
 
     names = ("seq", "xid", "organization_id", "row_id", "op", "body", "actor_id", "recorded_at")

@@ -22,7 +22,7 @@ from pipelines.loop import capture_forever, capture_once
 from pipelines.settings import Settings
 
 FORKS = multiprocessing.get_context("forkserver")
-KILLS = 20
+KILLS, MOST_KILLS = 20, 80
 WRITERS = 6
 INSERT = """insert into lims.ledger (organization_id, table_name, row_id, op, body, actor_id)
     select gen_random_uuid(), 'results', gen_random_uuid(), 'I', %s || g, %s from generate_series(1, %s) g"""
@@ -89,14 +89,17 @@ def test_a_capture_killed_twenty_times_loses_and_doubles_nothing(stores: Setting
     bronze = bronze_table(open_lake(stores), LEDGER)
 
     with writers(ledger_dsn):
-        endings = [kill_at_work(stores, chance.uniform(0.0, 0.4)) for _ in range(KILLS)]
+        endings: list[int | None] = []
+        # on until a kill fell into the worst moment: when depends on the machine's load, that it must does not
+        while len(endings) < KILLS or (len(endings) < MOST_KILLS and not orphans(bronze.refresh())):
+            endings.append(kill_at_work(stores, chance.uniform(0.0, 0.4)))
     captures_before_the_last = int(bronze.refresh().properties.get(NUMBER, "0"))
     capture_once(stores)
 
     in_lake = bronze.refresh().scan(selected_fields=("seq", "row_id", "body")).to_arrow().to_pylist()
     with psycopg.connect(ledger_dsn, row_factory=psycopg.rows.dict_row) as session:
         in_ledger = session.execute("select seq, row_id::text, body from lims.ledger").fetchall()
-    assert endings == [-signal.SIGKILL] * KILLS
+    assert set(endings) == {-signal.SIGKILL}
     assert captures_before_the_last >= KILLS / 2
     assert len(in_ledger) > 1000
     assert content(in_lake) == content(in_ledger)

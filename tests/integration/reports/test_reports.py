@@ -28,6 +28,15 @@ from tests.factories import organization, staff
 from tests.integration.laboratory import RESTRICTED, Laboratory, Measured, message, run_jobs
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _only_our_jobs(lab: Laboratory) -> None:
+    """Forget the reports that the orders of other tests asked for: hundreds, each of which would be rendered."""
+    relay(lab.work())
+    with psycopg.connect(lab.environment.superuser_dsn) as connection:
+        connection.execute("set search_path = jobs")
+        connection.execute("delete from procrastinate_jobs where queue_name = 'reports' and status = 'todo'")
+
+
 def reports(lab: Laboratory, order_id: UUID, *, by: str = "pathologist") -> list[dict[str, Any]]:
     listed: list[dict[str, Any]] = lab.get(f"/v1/orders/{order_id}/reports", by=by)
     return listed

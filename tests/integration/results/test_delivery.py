@@ -385,7 +385,7 @@ def test_what_says_nothing_of_the_value_does_not_hold_it(lab: Laboratory, odd: d
 @pytest.mark.parametrize("field", ["control_id", "type", "format"])
 def test_a_strange_envelope_does_not_hold_up_the_others(lab: Laboratory, field: str) -> None:
     strange, plain = lab.draw(), lab.draw()
-    sent = one(lab, strange, **{field: f"a\x00{uuid4()}"})
+    sent = one(lab, strange).model_copy(update={field: f"a\x00{uuid4()}"})
 
     receipt = lab.deliver(sent, one(lab, plain))
     again = lab.deliver(sent)

@@ -25,7 +25,7 @@ from lims_api.specimens.models import RejectionReason
 from tests.integration.laboratory import RESTRICTED, UNAPPROVED, Answer, Drawn, Laboratory, Measured, message
 
 SMALL = ("GLU", "CREA", "K")
-FLAGGED = {"flags": ("A",)}
+FLAGGED: dict[str, Any] = {"flags": ("A",)}
 """A reason to hold that a person may overrule."""
 
 
@@ -567,3 +567,23 @@ def test_an_unapproved_definition_is_corrected_by_nobody_into_approval(lab: Labo
     corrected = correct(lab, held.line(UNAPPROVED)["id"], "90").json()["id"]
 
     assert slug(authorise(lab, corrected, by=second)) == (409, "not-authorisable")
+
+
+def test_who_corrects_and_who_authorises_one_specimen_at_once_do_not_block_each_other(lab: Laboratory) -> None:
+    """The first version is corrected while a later repeat of it is authorised, which supersedes it."""
+    for _ in range(5):
+        measured = lab.measure()
+        first = measured.line()["id"]
+        reject(lab, again(lab, measured, "88")["id"])
+        repeat = again(lab, measured, "89")["id"]
+
+        with ThreadPoolExecutor(2) as pool:
+            corrected = pool.submit(correct, lab, first)
+            authorised = pool.submit(authorise, lab, repeat)
+
+        assert authorised.result().status_code == 200
+        assert corrected.result().status_code in (201, 409)
+        versions = [line["version"] for line in lab.lines(measured.drawn.order_id)["GLU"]]
+        assert len(set(versions)) == len(versions)
+        current = [line for line in lab.lines(measured.drawn.order_id)["GLU"] if line["status"] == "authorised"]
+        assert [line["value"] for line in current] == ["89"]

@@ -96,6 +96,8 @@ def say() -> Iterator[Say]:
 
 SHAPED = sorted(telemetry._SHAPES)
 NOT_ALLOWED = ["patient", "name", "phone", "body", "query", "url", "value", "detail", "user", "headers"]
+anywhere = st.one_of(st.just("event"), st.sampled_from(SHAPED), st.sampled_from(NOT_ALLOWED))
+"""The message most often: it has no shape to fail."""
 
 
 def everything(line: dict[str, Any]) -> str:
@@ -115,7 +117,7 @@ def test_a_name_survives_under_no_key(say: Say, name: str, key: str) -> None:
 
 @pytest.mark.req("4.4.3")
 @quick
-@given(phones(), st.sampled_from([*SHAPED, *NOT_ALLOWED, "event"]), st.sampled_from(["{}", "tel:{}", "x{}y", "{},{}"]))
+@given(phones(), anywhere, st.sampled_from(["{}", "tel:{}", "x{}y", "{},{}"]))
 def test_a_phone_survives_under_no_key_in_no_form(say: Say, phone: tuple[str, str], key: str, form: str) -> None:
     written, plain = phone
     value = form.replace("{}", written)
@@ -128,7 +130,7 @@ def test_a_phone_survives_under_no_key_in_no_form(say: Say, phone: tuple[str, st
 
 @pytest.mark.req("4.4.3")
 @quick
-@given(identities(), st.sampled_from([*SHAPED, *NOT_ALLOWED, "event"]))
+@given(identities(), anywhere)
 def test_an_identity_number_or_address_survives_under_no_key(say: Say, identity: str, key: str) -> None:
     line = say(identity) if key == "event" else say(**{key: identity})
 
@@ -137,7 +139,7 @@ def test_an_identity_number_or_address_survives_under_no_key(say: Say, identity:
 
 @pytest.mark.req("4.4.3")
 @quick
-@given(phones(), st.sampled_from([*SHAPED, "event"]))
+@given(phones(), anywhere)
 def test_a_phone_given_as_a_number_survives_under_no_key(say: Say, phone: tuple[str, str], key: str) -> None:
     for value in (int(phone[1]), float(phone[1])):
         line = say(value) if key == "event" else say(**{key: value})
@@ -157,7 +159,7 @@ class Row:
 
 @pytest.mark.req("4.4.3")
 @quick
-@given(full_names, phones(), st.sampled_from([*SHAPED, *NOT_ALLOWED, "event"]))
+@given(full_names, phones(), anywhere)
 def test_nothing_inside_another_value_survives(say: Say, name: str, phone: tuple[str, str], key: str) -> None:
     values = [
         {"n": name},
