@@ -39,6 +39,7 @@ lint: setup ## format, style, types, layers
 	@$(RUN)/ruff check .
 	@$(RUN)/mypy
 	@$(RUN)/lint-imports --no-logo
+	@$(RUN)/sqlfluff lint --disable-progress-bar --config dbt/.sqlfluff dbt/models dbt/tests
 
 bench: setup ## every figure, medians of five: var/bench.json and docs/reference/benchmarks.md
 	@$(RUN)/python -m tests.bench $(ARGS)

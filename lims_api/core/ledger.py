@@ -76,9 +76,8 @@ select * from {table} where xid >= pg_snapshot_xmax(cast(:since as pg_snapshot))
 union all
 select * from {table} where xid = any (cast(:unfinished as xid8[]))
 """
-# The unfinished transactions are a parameter: behind `array(select pg_snapshot_xip(…))` the planner cannot see them,
-# and
-# after one large import (few transactions, many rows) it reads the whole month instead of the index.
+# The unfinished transactions are a parameter: behind `array(select pg_snapshot_xip(…))` the planner cannot see them
+# and, after one large import (few transactions, many rows), reads the whole month instead of the index.
 
 
 def read(connection: Connection, since: str = BEGINNING, *, table: str = "ledger") -> tuple[list[RowMapping], str]:

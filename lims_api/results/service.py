@@ -97,7 +97,6 @@ def correct(session: Session, result_id: UUID, *, value_text: str, reason: str, 
         raise ResultNotCorrectable("A newer version of this result exists, or it was set aside. Correct the newest.")
     value = _number(value_text)
     definition = catalogue.definitions(session, {old.definition_id})[old.definition_id]
-    specimens.lock(session, {old.specimen_id})
     of_the_same = select(func.max(Result.version)).where(
         Result.specimen_id == old.specimen_id, Result.test_code == old.test_code
     )
@@ -159,6 +158,8 @@ def sign_standing_authorisation(
 
 
 def _locked(session: Session, result_ids: Collection[UUID]) -> list[Result]:
+    """Their specimens are locked first, as a delivery does it: who would wait for each other stands in one line."""
+    specimens.lock(session, set(session.scalars(select(Result.specimen_id).where(Result.id.in_(result_ids)))))
     return _found(session, result_ids, lock=True)
 
 

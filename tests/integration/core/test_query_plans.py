@@ -146,7 +146,7 @@ def test_a_query_of_the_day_uses_its_index_as_the_application(
         whole = read_from_end_to_end(connection, plan, table)
 
     assert answer
-    assert whole == []
+    assert whole == [], plan
     assert any(index in used for used in indexes(plan)), indexes(plan)
 
 
@@ -171,5 +171,5 @@ def test_a_reader_finds_new_ledger_rows_by_the_index_of_transactions(
         whole = read_from_end_to_end(connection, plan, "ledger")
 
     assert rows
-    assert whole == []
+    assert whole == [], plan
     assert any(used.endswith("xid_idx") or used == "ledger_xid" for used in indexes(plan)), indexes(plan)

@@ -21,10 +21,11 @@ from ingest.gateway import ChannelSettings, Settings, run
 from ingest.hl7.codec import Er7Message, parse
 from ingest.hl7.mllp import Framer, framed
 from ingest.spool import State, open_spool
+from tests.ports import ports
 from tests.sandbox.core_receiver import CoreReceiver
 
 ROOT = Path(__file__).parents[3]
-PORTS = iter(range(24_100, 31_900, 2))
+PORTS = ports(24_100, 27_900)
 QUICK = Pace(first_pause=0.02, longest_pause=0.1, look=0.2)
 CHANNEL = "BS480-1"
 

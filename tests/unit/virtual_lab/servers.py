@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-PORTS = range(24_000, 32_000, 7)
+from tests.ports import ports
+
+PORTS = tuple(ports(29_000, 32_000))
 Answer = Callable[[str, int], str | None]
 
 

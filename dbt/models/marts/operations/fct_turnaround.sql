@@ -58,10 +58,12 @@ select
     cast(first_result_at as timestamptz) as first_result_at,
     cast(authorised_at as timestamptz) as authorised_at,
     cast(due_at as timestamptz) as due_at,
-    cast({{ minutes_between('placed_at', 'collected_at') }} as {{ dbt.type_float() }}) as minutes_order_to_collection,
-    cast({{ minutes_between('received_at', 'first_result_at') }} as {{ dbt.type_float() }}) as minutes_receipt_to_result,
-    cast({{ minutes_between('first_result_at', 'authorised_at') }} as {{ dbt.type_float() }}) as minutes_result_to_authorised,
-    cast({{ minutes_between('placed_at', 'authorised_at') }} as {{ dbt.type_float() }}) as minutes_total,
+    cast({{ minutes_between('placed_at', 'collected_at') }} as double precision) as minutes_order_to_collection,
+    cast({{ minutes_between('received_at', 'first_result_at') }} as double precision)
+        as minutes_receipt_to_result,
+    cast({{ minutes_between('first_result_at', 'authorised_at') }} as double precision)
+        as minutes_result_to_authorised,
+    cast({{ minutes_between('placed_at', 'authorised_at') }} as double precision) as minutes_total,
     cast(coalesce(done_or_known_at > due_at, false) as {{ dbt.type_boolean() }}) as is_late,
     cast(is_automatic as {{ dbt.type_boolean() }}) as is_automatic
 from timed
