@@ -43,9 +43,9 @@ select json_build_object(
     from lims.results r
     where r.organization_id = o.organization_id and r.order_id = o.id
       and r.recorded_at >= o.recorded_at and r.status <> 'superseded'
-      and (lims.holds('restricted:read') or not exists (
-        select 1 from lims.test_definitions d
-        where d.organization_id = r.organization_id and d.code = r.test_code and d.is_restricted))), '[]'::json))::text,
+      and ((select lims.holds('restricted:read')) or r.test_code <> all (array(
+        select d.code from lims.test_definitions d
+        where d.organization_id = (select lims.tenant()) and d.is_restricted)))), '[]'::json))::text,
   p.id, p.name_sealed
 from lims.orders o
 join lims.patients p on p.organization_id = o.organization_id and p.id = o.patient_id

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,7 @@ class BenchLaboratory:
                 name = "Asha Example"
                 person = patients.register(
                     session,
-                    PatientIn(name=name, sex="female", birth_on=now.date().replace(year=1980), birth_precision="day"),
+                    PatientIn(name=name, sex="female", birth_on=date(1980, 1, 1), birth_precision="day"),
                 )
                 order = orders.place(
                     session, OrderIn(patient_id=person.id, site_id=self.seeded.site_id, tests=list(self.codes))
