@@ -7,9 +7,7 @@ import contextlib
 import threading
 
 import structlog
-from psycopg import OperationalError as PsycopgOperationalError
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
 
 from lims_api.app import key_store, services_of
 from lims_api.core.db import open_database
@@ -51,12 +49,12 @@ REWRITE_KEYS = job(name="core.rewrite_keys", cron="57 20 * * *")(_rewrite_keys)
 
 
 def relay_loop(work: Work, stop: threading.Event) -> None:
-    """Until told to stop; a database that is away for a while is waited for."""
+    """Until told to stop. Whatever a round failed with, e.g. a database that is away, the next one tries again."""
     while not stop.wait(RELAY_SECONDS):
         try:
             relay(work)
-        except (OperationalError, PsycopgOperationalError) as error:
-            log.warning("relay waits for the database", error=type(error).__name__)
+        except Exception as error:
+            log.error("relay failed", exc_info=error)
             stop.wait(2)
 
 

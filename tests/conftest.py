@@ -4,6 +4,7 @@ production."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,10 +60,17 @@ def _build(cluster: Cluster) -> str:
 
 
 @pytest.fixture(scope="session")
-def environment(cluster: Cluster, worker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+def environment(cluster: Cluster, worker: str) -> Iterator[Environment]:
     """The database of this worker. Each test makes organizations of its own, so that none sees another's rows."""
+    with environment_of(cluster, worker) as made:
+        yield made
+
+
+@contextmanager
+def environment_of(cluster: Cluster, suffix: str) -> Iterator[Environment]:
+    """A migrated database and a key store of their own, with every role's way in."""
     template = _build(cluster)
-    name, keys_name = f"lims_{worker}", f"keys_{worker}"
+    name, keys_name = f"lims_{suffix}", f"keys_{suffix}"
     with database(cluster, name, template=template) as dsn, database(cluster, keys_name) as keys_dsn:
         grant_connections(dsn, name)
         with psycopg.connect(keys_dsn, autocommit=True) as connection:

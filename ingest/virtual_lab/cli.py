@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -78,7 +79,7 @@ def _simulate(options: argparse.Namespace) -> dict[str, Any]:
         error_share=options.error_share,
         control_out=options.control_out,
     )
-    store = simulate.TruthStore(url=options.truth_url, file=options.truth_file)
+    store = simulate.TruthStore(url=None if options.truth_file else options.truth_url, file=options.truth_file)
     with _desk(options) as desk, _analyser(options) as analyser, _progress() as bar:
         report = simulate.play(
             plan,
@@ -190,8 +191,11 @@ def _parser() -> argparse.ArgumentParser:
     day.add_argument("--error-share", type=float, default=ERROR_SHARE, help="share of specimens with an injected error")
     day.add_argument("--control-out", choices=codes(), help="a test whose second control level is far outside")
     day.add_argument("--reboot-after", type=int, help="restart the control ids at 1 after so many messages")
-    truth = day.add_mutually_exclusive_group(required=True)
-    truth.add_argument("--truth-url", help="PostgreSQL database for the truth; not the application's")
+    known = os.environ.get("LIMS_TRUTH_URL")
+    truth = day.add_mutually_exclusive_group(required=known is None)
+    truth.add_argument(
+        "--truth-url", default=known, help="PostgreSQL database for the truth, not the application's; or LIMS_TRUTH_URL"
+    )
     truth.add_argument("--truth-file", type=Path, help="Parquet file for the truth, readable by its owner only")
     day.set_defaults(run=_simulate)
 

@@ -5,6 +5,7 @@ what has a receipt. After a restore (another system identifier) it starts from t
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
@@ -40,14 +41,26 @@ def relay(work: Work) -> int:
         position = reading.execute(_WHERE, {"reader": READER}).one_or_none()
         since = position.snapshot if position and position.system_identifier == system else BEGINNING
         events, now = read(reading, since, table="outbox")
-        ran = sum(_deliver(work, event) for event in events)
-        if events or position is None:
+        ran, failed = _deliver(work, events)
+        if not failed and (events or position is None):
             reading.execute(_MOVE, {"reader": READER, "snapshot": now, "system": system})
     return ran
 
 
-def _deliver(work: Work, event: RowMapping) -> int:
-    return sum(_react(work, event, subscriber) for subscriber in SUBSCRIBERS.get(event["name"], ()))
+def _deliver(work: Work, events: Sequence[RowMapping]) -> tuple[int, bool]:
+    """How many reactions ran, and whether one failed: then the position stays, and the next relay tries it again.
+
+    One that fails holds up no other: those that ran have their receipts and are skipped.
+    """
+    ran, failed = 0, False
+    for event in events:
+        for subscriber in SUBSCRIBERS.get(event["name"], ()):
+            try:
+                ran += _react(work, event, subscriber)
+            except Exception as error:
+                failed = True
+                log.error("reaction failed", job=subscriber.name, exc_info=error)
+    return ran, failed
 
 
 def _react(work: Work, event: RowMapping, subscriber: Subscriber) -> int:

@@ -46,7 +46,7 @@ select json_build_object(
       and ((select lims.holds('restricted:read')) or r.test_code <> all (array(
         select d.code from lims.test_definitions d
         where d.organization_id = (select lims.tenant()) and d.is_restricted)))), '[]'::json))::text,
-  p.id, p.name_sealed
+  p.id, case when p.status = 'active' then p.name_sealed end
 from lims.orders o
 join lims.patients p on p.organization_id = o.organization_id and p.id = o.patient_id
 where o.organization_id = lims.tenant() and o.id = %(order_id)s

@@ -15,6 +15,7 @@ from lims_api.core.crypto import CannotUnseal
 from lims_api.core.db import Caller, actor_of, keys_of
 from lims_api.core.http.reading import read_row
 from lims_api.patients import service as patients
+from lims_api.patients.sealing import Sealer
 from lims_api.results.identity_check import differences
 from lims_api.results.models import RecordGroup, Result
 from lims_api.results.queries import ORDER, WHOSE_ORDER, held, parked
@@ -31,9 +32,9 @@ def order_view(caller: Caller, order_id: UUID) -> Response:
     body, patient_id, name_sealed, organization_id = row
     view = OrderView.model_validate_json(body)
     keys = caller.database.keys
-    key = keys.patient_keys(organization_id, [patient_id]).get(patient_id)
+    key = keys.patient_keys(organization_id, [patient_id]).get(patient_id) if name_sealed is not None else None
     if key is not None:
-        view.patient_name = keys.unseal(bytes(name_sealed), key, organization_id, "patients.name_sealed", patient_id)
+        view.patient_name = Sealer(keys, key, organization_id, patient_id).open("name_sealed", bytes(name_sealed))
     return Response(OrderView.__pydantic_serializer__.to_json(view), media_type="application/json")
 
 

@@ -124,7 +124,7 @@ def test_a_manager_sees_turnaround_and_levey_jennings_and_nothing_is_asked_of_ot
     page.on("request", lambda request: asked.append(request.url))
 
     page.goto(f"{address}?t={token(signing_key, OURS)}")
-    page.get_by_text("Tests released").wait_for(timeout=150_000)
+    page.get_by_text("Tests released").wait_for(timeout=60_000)
     page.get_by_test_id("stVegaLiteChart").first.wait_for()
     shown = [metric.inner_text().split("\n")[-1] for metric in page.get_by_test_id("stMetric").all()]
     page.get_by_role("tab", name="Levey").click()
@@ -142,7 +142,7 @@ def test_without_a_good_token_the_browser_gets_one_sentence(
 ) -> None:
     page = chromium.new_page()
     page.goto(address + (f"?t={token(signing_key, OURS, minutes=-1)}" if query == "expired" else query))
-    page.get_by_text("Open the dashboard from the application").wait_for(timeout=150_000)
+    page.get_by_text("Open the dashboard from the application").wait_for(timeout=60_000)
 
     assert page.get_by_test_id("stMain").inner_text().strip().count("\n") == 0
     assert page.get_by_test_id("stMetric").count() == 0
@@ -152,9 +152,10 @@ def test_without_a_good_token_the_browser_gets_one_sentence(
 def test_a_reload_without_the_token_closes_the_page(address: str, chromium: Browser, signing_key: OKPKey) -> None:
     page = chromium.new_page()
     page.goto(f"{address}?t={token(signing_key, THEIRS)}")
-    page.get_by_text("Tests released").wait_for(timeout=150_000)
+    page.get_by_text("Tests released").wait_for(timeout=60_000)
 
     page.reload()
 
-    page.get_by_text("Open the dashboard from the application").wait_for(timeout=150_000)
+    page.get_by_text("Open the dashboard from the application").wait_for(timeout=60_000)
+    assert page.get_by_text("Tests released").count() == 0
     page.close()

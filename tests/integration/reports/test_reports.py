@@ -13,9 +13,11 @@ from uuid import UUID, uuid4
 import psycopg
 import pypdf
 import pytest
+from sqlalchemy.orm import Session
 
 from lims_api.core.db import SystemCaller, transaction
 from lims_api.core.errors import LimsError
+from lims_api.core.jobs import SUBSCRIBERS, Subscriber
 from lims_api.core.ledger import BEGINNING
 from lims_api.core.permissions import Permission
 from lims_api.core.relay import relay
@@ -170,6 +172,29 @@ def test_relays_at_once_carry_each_event_once(lab: Laboratory) -> None:
     relay(lab.work())
 
     assert [jobs(lab, order_id) for order_id in ordered] == [["todo"]] * 3
+
+
+def test_a_reaction_that_fails_holds_up_no_other_and_is_tried_again(
+    lab: Laboratory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One order's event is a poison for a while; the reports of the orders behind it follow all the same."""
+    poison, healthy = lab.measure().drawn.order_id, lab.measure().drawn.order_id
+    (subscriber,) = SUBSCRIBERS["order.completed"]
+    cured = False
+
+    def reaction(session: Session, subject_id: UUID, payload: dict[str, Any]) -> None:
+        if subject_id == poison and not cured:
+            raise ValueError("nothing of the database's")
+        subscriber.reaction(session, subject_id, payload)
+
+    monkeypatch.setitem(SUBSCRIBERS, "order.completed", [Subscriber(subscriber.name, reaction)])
+    relay(lab.work())
+    while_ill = jobs(lab, poison), jobs(lab, healthy)
+    cured = True
+    relay(lab.work())
+
+    assert while_ill == ([], ["todo"])
+    assert (jobs(lab, poison), jobs(lab, healthy)) == (["todo"], ["todo"])
 
 
 def test_a_job_that_runs_twice_makes_one_report(lab: Laboratory) -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
 from lims_api.catalogue import service as catalogue
@@ -587,3 +588,18 @@ def test_who_corrects_and_who_authorises_one_specimen_at_once_do_not_block_each_
         assert len(set(versions)) == len(versions)
         current = [line for line in lab.lines(measured.drawn.order_id)["GLU"] if line["status"] == "authorised"]
         assert [line["value"] for line in current] == ["89"]
+
+
+def test_an_erased_patients_order_shows_no_name_while_their_key_is_still_in_memory(lab: Laboratory) -> None:
+    """Another process has marked the patient; this one has opened the name a moment ago."""
+    measured = lab.measure()
+    path = f"/v1/orders/{measured.drawn.order_id}"
+    before = lab.get(path)
+    with psycopg.connect(lab.environment.superuser_dsn) as connection:
+        connection.execute("select set_config('lims.actor_id', %s, true)", [str(uuid4())])
+        connection.execute("update lims.patients set status = 'erased' where id = %s", [before["patient_id"]])
+
+    after = lab.get(path)
+
+    assert before["patient_name"]
+    assert after["patient_name"] is None

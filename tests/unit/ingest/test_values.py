@@ -64,9 +64,12 @@ def test_every_decimal_an_analyser_writes_is_read_back(value: Decimal) -> None:
 
 @given(st.text(max_size=20))
 def test_no_text_breaks_the_readers(text: str) -> None:
-    number(text)
-    instant(text, INDIA)
-    day(text)
+    _, value = number(text)
+    moment, on = instant(text, INDIA), day(text)
+
+    assert value is None or value.is_finite()
+    assert moment is None or moment.tzinfo is not None
+    assert on is None or isinstance(on, date)
 
 
 @pytest.mark.parametrize(
