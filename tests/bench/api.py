@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
+from dataclasses import replace
 
 from ingest.contract import Batch
 from lims_api.cli.installation import free_port
+from lims_api.core.clock import utc_now
 from lims_api.core.db import transaction
 from lims_api.core.ids import uuid7
 from lims_api.results.recording import record_batch
-from tests.bench.laboratory import BenchLaboratory, laboratory, services
+from tests.bench.laboratory import BenchLaboratory, Ordered, laboratory, services
 from tests.bench.load import requests_per_second
 from tests.bench.recording import message_of
 
@@ -41,13 +44,10 @@ def measure() -> dict[str, float]:
         }
 
 
-def _record(lab: BenchLaboratory, ordered: list[object]) -> None:
-    with_services = lab.caller("gateway")
-    caller = type(with_services)(**{**with_services.__dict__, "services": services(lab)})
+def _record(lab: BenchLaboratory, ordered: Sequence[Ordered]) -> None:
+    caller = replace(lab.caller("gateway"), services=services(lab))
     messages = [message_of(item, lab.codes, number) for number, item in enumerate(ordered, start=1)]
     for start in range(0, len(messages), 50):
-        from lims_api.core.clock import utc_now
-
         batch = Batch(id=uuid7(), sent_at=utc_now(), clock_offset_ms=0, messages=tuple(messages[start : start + 50]))
         with transaction(caller) as session:
             record_batch(session, batch)

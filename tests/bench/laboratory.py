@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
@@ -22,6 +19,7 @@ from uuid import UUID
 
 import polars as pl
 
+from lims_api.adapters.ml_scores import ModelFolder
 from lims_api.app import Services
 from lims_api.cli.installation import Installation, free_port, install
 from lims_api.cli.processes import Processes
@@ -220,16 +218,9 @@ def _sign(lab: BenchLaboratory, version: str) -> None:
 
 def services(lab: BenchLaboratory) -> Services:
     """The services that a batch recorded in this process needs."""
-    from lims_api.adapters.ml_scores import ModelFolder
-
     return Services(
         models=ModelFolder(lab.installation.folder / "models"), files_folder=lab.installation.folder / "files"
     )
-
-
-def run_module(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
-    """A child of the bench."""
-    return subprocess.Popen([sys.executable, "-m", *arguments], env=environment or dict(os.environ))
 
 
 def until(condition: Any, *, seconds: float) -> float:
