@@ -22,11 +22,15 @@ from playwright.sync_api import Browser, sync_playwright
 from pyiceberg.catalog.sql import SqlCatalog
 
 from dashboards.data import COLUMNS, CONTROLS, TURNAROUND
+from tests.ports import ports
 
 OURS, THEIRS = (f"01990000-0000-7000-8000-00000000000{n}" for n in (1, 2))
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine"),
+    pytest.mark.xdist_group("dashboards"),  # one server for the file, not one a worker
+]
 
 
 def publish(url: str, folder: str) -> None:
@@ -51,8 +55,8 @@ def publish(url: str, folder: str) -> None:
 
 
 def free_port() -> int:
-    """A port of the range for tests that nobody listens on."""
-    for port in range(28510, 28600):
+    """A port of this worker's share that nobody listens on: another worker's server would refuse our tokens."""
+    for port in ports(28_510, 28_900):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) != 0:
                 return port
