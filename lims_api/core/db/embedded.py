@@ -535,13 +535,16 @@ def _last_port(place: _Place) -> int | None:
 
 
 def _stop(data: Path, pid: int) -> None:
-    """Ask for a fast shutdown; a server that does not obey is cut off and recovers from its log at the next start."""
+    """Ask for a fast shutdown; a server that does not obey is cut off and recovers from its log at the next start.
+
+    Stopped is when the process is gone: its pid file goes a moment earlier.
+    """
     for number, seconds in ((signal.SIGINT, STOP_SECONDS), (signal.SIGQUIT, 10)):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
         for _ in range(seconds * 50):
             _reap(pid)
-            if _postmaster(data) != pid:
+            if str(data) not in _command_line(pid):
                 return
             time.sleep(0.02)
     raise ClusterFailed(f"The server {pid} in {data} does not stop.")
