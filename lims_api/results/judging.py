@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,29 +11,25 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from ingest.contract import Observation, StatedIdentity
+from ingest.contract import Observation
 from lims_api.catalogue.reference_intervals import interval_for, within
 from lims_api.catalogue.schemas import Definition, Limits
-from lims_api.core.clock import business_day
-from lims_api.equipment.models import Analyser
 from lims_api.equipment.service import Mapping
-from lims_api.orders.models import OrderTest
-from lims_api.patients.age import age_days
 from lims_api.qc.service import ControlState, in_control
 from lims_api.results.autoverification import RULES_VERSION, Facts, Reason, reasons_to_hold
 from lims_api.results.delta_check import Delta, delta
 from lims_api.results.flags import flag
-from lims_api.results.identity_check import agrees
-from lims_api.results.knowledge import Knowledge
+from lims_api.results.knowledge import Earlier, Knowledge, KnownSpecimen, Ordered, Source
 from lims_api.results.models import SwitchScope
 from lims_api.results.ports import Accession, EarlierValue, ModelUnusable, PanelValue, Risk, RiskModel
 from lims_api.results.queries import HISTORY, STANDING, SWITCHES
-from lims_api.specimens.models import Specimen
 
 PLAIN_FLAGS = frozenset({"", "N", "L", "H", "LL", "HH"})
 """What an analyser says of its own range; anything else is a warning about the measurement (HL7 table 0078)."""
 
+KNOWN_SEXES = frozenset({"male", "female"})
 FINAL = frozenset({"F", "C"})
+_UNKNOWN = Risk(None, holds=False)
 _QC_REASON = {
     ControlState.IN_CONTROL: None,
     ControlState.OUT_OF_CONTROL: Reason.QC_OUT_OF_CONTROL,
@@ -43,22 +38,23 @@ _QC_REASON = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
     """One observation that is mapped, matched and about to become a result."""
 
     id: UUID
     message_id: UUID
-    analyser: Analyser
-    specimen: Specimen
-    order_test: OrderTest
+    source: Source
+    specimen: KnownSpecimen
+    ordered: Ordered
     mapping: Mapping
     observation: Observation
-    stated: StatedIdentity | None
     observed_at: datetime
+    age_days: int | None
+    identity_agrees: bool | None
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Verdict:
     """What was found of a result, and why it is held; no reason means released."""
 
@@ -66,8 +62,6 @@ class Verdict:
     value: Decimal | None
     unit: str
     limits: Limits | None
-    age_days: int | None
-    sex: str | None
     flag: str | None
     version: int
     corrects_id: UUID | None
@@ -101,29 +95,22 @@ class Verdict:
         return self.limits.critical_high if self.limits else None
 
 
-@dataclass(frozen=True)
-class _Earlier:
-    specimen_id: UUID
-    test_code: str
-    value: Decimal
-    status: str
-    available_at: datetime
-
-
 class Judge:
     """Judges the results of one batch; every look-up is made once."""
 
     def __init__(self, session: Session, knowledge: Knowledge) -> None:
         self.session, self.knowledge = session, knowledge
         self.services = session.info["services"]
-        self.measured: Counter[tuple[UUID, str]] = Counter()
-        self.newest: dict[tuple[UUID, str], tuple[int, UUID]] = {}
+        tolerance = timedelta(seconds=self.services.clock_tolerance_seconds)
+        self.clocks_agree = timedelta(milliseconds=knowledge.offset_ms) <= tolerance
+        self.future = knowledge.now + tolerance
 
     def judge(self, candidates: Sequence[Candidate]) -> list[tuple[Candidate, Verdict]]:
         """A verdict for each candidate, in order."""
         if not candidates:
             return []
-        self.measured = Counter((candidate.specimen.id, candidate.mapping.test_code) for candidate in candidates)
+        for candidate in candidates:
+            candidate.specimen.measured[candidate.mapping.test_code] += 1
         history = self._history({candidate.specimen.patient_id for candidate in candidates})
         controls = self._controls(candidates)
         switched_off = self._switched_off()
@@ -133,8 +120,8 @@ class Judge:
         risks = self._risks(judged, history, model)
         for candidate, verdict in judged:
             signed = standing.get(verdict.definition.code)
-            change = self._delta(candidate, verdict, history.get(candidate.specimen.patient_id, ()))
-            risk = risks.get(candidate.id, Risk(None, holds=False))
+            change = self._delta(candidate, verdict, history)
+            risk = risks.get(candidate.id, _UNKNOWN)
             facts = self._facts(candidate, verdict, change, controls, switched_off, model, signed is not None, risk)
             verdict.reasons = reasons_to_hold(facts)
             verdict.evidence = _evidence(change, risk, self.knowledge.offset_ms)
@@ -147,7 +134,7 @@ class Judge:
 
     # what is known
 
-    def _history(self, patient_ids: set[UUID]) -> dict[UUID, list[_Earlier]]:
+    def _history(self, patient_ids: set[UUID]) -> dict[UUID, list[Earlier]]:
         rows = self.session.execute(
             HISTORY,
             {
@@ -156,16 +143,16 @@ class Judge:
                 "before": self.knowledge.now,
             },
         )
-        found: dict[UUID, list[_Earlier]] = {}
+        found: dict[UUID, list[Earlier]] = {}
         for row in rows:
-            earlier = _Earlier(row.specimen_id, row.test_code, row.value, row.status, row.available_at)
+            earlier = Earlier(row.specimen_id, row.test_code, row.value, row.status, row.available_at)
             found.setdefault(row.patient_id, []).append(earlier)
         return found
 
     def _controls(self, candidates: Iterable[Candidate]) -> dict[tuple[UUID, str], ControlState]:
         codes: dict[UUID, set[str]] = {}
         for candidate in candidates:
-            codes.setdefault(candidate.analyser.id, set()).add(candidate.mapping.test_code)
+            codes.setdefault(candidate.source.id, set()).add(candidate.mapping.test_code)
         return {
             (analyser_id, code): state
             for analyser_id, wanted in codes.items()
@@ -204,47 +191,29 @@ class Judge:
     # one result
 
     def _verdict(self, candidate: Candidate) -> Verdict:
-        definition = self.knowledge.definitions[candidate.order_test.definition_id]
+        definition, specimen = candidate.ordered.definition, candidate.specimen
         observation, mapping = candidate.observation, candidate.mapping
         known_unit = observation.unit == mapping.unit_sent
         value = observation.value
         if value is not None and known_unit:
             value = value * mapping.factor
-        patient = self.knowledge.patients[candidate.specimen.patient_id]
-        identity = self.knowledge.identities.get(patient.id)
-        on = business_day(candidate.specimen.collected_at or candidate.observed_at)
-        age = (
-            age_days(identity.birth_on, identity.birth_precision, on)
-            if identity and identity.birth_on and identity.birth_precision
-            else None
-        )
-        sex = patient.sex if patient.sex in ("male", "female") else None
-        limits = interval_for(definition.bands, sex, age)
+        sex = specimen.sex if specimen.sex in KNOWN_SEXES else None
+        limits = interval_for(definition.bands, sex, candidate.age_days)
         found = None
         if known_unit and limits:
             found = flag(
                 value, observation.comparator, limits.low, limits.high, limits.critical_low, limits.critical_high
             )
-        version, corrects_id = self._next_version(candidate, definition.code)
+        version, corrects_id = specimen.next_version(definition.code, candidate.id)
         return Verdict(
             definition=definition,
             value=value,
             unit=definition.unit if known_unit else observation.unit or "",
             limits=limits,
-            age_days=age,
-            sex=patient.sex,
             flag=found,
             version=version,
             corrects_id=corrects_id,
         )
-
-    def _next_version(self, candidate: Candidate, code: str) -> tuple[int, UUID | None]:
-        """Also over the measurements of this batch, so that no two results of a specimen's test share a version."""
-        key = (candidate.specimen.id, code)
-        known = [(existing.version, existing.id) for existing in self.knowledge.existing.get(key, [])]
-        version, corrects_id = self.newest.get(key) or max(known, default=(0, None))
-        self.newest[key] = (version + 1, candidate.id)
-        return version + 1, corrects_id
 
     def _facts(
         self,
@@ -259,14 +228,8 @@ class Judge:
     ) -> Facts:
         observation, definition = candidate.observation, verdict.definition
         value, limits = verdict.value, verdict.limits
-        known_unit = observation.unit == candidate.mapping.unit_sent
-        scopes = {
-            (SwitchScope.TEST, definition.code), (SwitchScope.ANALYSER, str(candidate.analyser.id)),
-            (SwitchScope.LAB, str(candidate.specimen.site_id)), (SwitchScope.LAB, str(candidate.analyser.site_id)),
-            (SwitchScope.LAB, "*"),
-        }  # fmt: skip
         return Facts(
-            in_control=_QC_REASON[controls[candidate.analyser.id, definition.code]],
+            in_control=_QC_REASON[controls[candidate.source.id, definition.code]],
             instrument_flagged=any(item not in PLAIN_FLAGS for item in observation.flags),
             is_final=observation.status in FINAL,
             is_numeric=value is not None,
@@ -274,41 +237,31 @@ class Judge:
             is_critical=verdict.is_critical,
             within_reportable_range=value is not None
             and within(value, definition.reportable_low, definition.reportable_high),
-            identity_agrees=self._identity_agrees(candidate),
-            unit_known=known_unit,
-            interval_found=limits is not None and verdict.age_days is not None and verdict.sex in ("male", "female"),
+            identity_agrees=candidate.identity_agrees,
+            unit_known=observation.unit == candidate.mapping.unit_sent,
+            interval_found=limits is not None
+            and candidate.age_days is not None
+            and candidate.specimen.sex in KNOWN_SEXES,
             is_restricted=definition.is_restricted,
             is_approved=definition.is_approved,
-            clock_agrees=self._clock_agrees(candidate),
-            switched_off=bool(scopes & switched_off),
+            clock_agrees=self.clocks_agree and candidate.observed_at <= self.future,
+            switched_off=bool(switched_off) and not switched_off.isdisjoint(_scopes(candidate)),
             is_authorised=is_authorised,
-            is_repeat=verdict.corrects_id is not None or self.measured[candidate.specimen.id, definition.code] > 1,
+            is_repeat=verdict.corrects_id is not None or candidate.specimen.measured[definition.code] > 1,
             within_reference=value is not None and limits is not None and within(value, limits.low, limits.high),
             delta_exceeded=change is not None and change.exceeded,
             model_usable=model is not None or not self.services.model_required,
             model_holds=risk.holds,
         )
 
-    def _clock_agrees(self, candidate: Candidate) -> bool:
-        """The gateway's clock agrees with ours, and the analyser does not speak from the future."""
-        tolerance = timedelta(seconds=self.services.clock_tolerance_seconds)
-        offset = timedelta(milliseconds=self.knowledge.offset_ms)
-        return offset <= tolerance and candidate.observed_at <= self.knowledge.now + tolerance
-
-    def _identity_agrees(self, candidate: Candidate) -> bool | None:
-        """False also for a person who was erased."""
-        patient = self.knowledge.patients[candidate.specimen.patient_id]
-        identity = self.knowledge.identities.get(patient.id)
-        return agrees(candidate.stated, identity, patient.sex) if identity else False
-
-    def _delta(self, candidate: Candidate, verdict: Verdict, history: Iterable[_Earlier]) -> Delta | None:
+    def _delta(self, candidate: Candidate, verdict: Verdict, history: dict[UUID, list[Earlier]]) -> Delta | None:
         """Against the patient's last authorised result of the test on another specimen."""
         definition = verdict.definition
         if verdict.value is None or definition.delta_limit_percent is None or definition.delta_window_days is None:
             return None
         earlier = [
             item
-            for item in history
+            for item in history.get(candidate.specimen.patient_id, ())
             if item.test_code == definition.code
             and item.status == "authorised"
             and item.specimen_id != candidate.specimen.id
@@ -322,7 +275,7 @@ class Judge:
         )  # fmt: skip
 
     def _risks(
-        self, judged: Sequence[tuple[Candidate, Verdict]], history: dict[UUID, list[_Earlier]], model: RiskModel | None
+        self, judged: Sequence[tuple[Candidate, Verdict]], history: dict[UUID, list[Earlier]], model: RiskModel | None
     ) -> dict[UUID, Risk]:
         """The model's word, specimen by specimen; restricted tests never reach it."""
         if model is None:
@@ -344,10 +297,10 @@ class Judge:
                 risks[candidate.id] = by_code.get(verdict.definition.code, Risk(None, holds=True))
         return risks
 
-    def _accession(self, items: Sequence[tuple[Candidate, Verdict]], earlier: Iterable[_Earlier]) -> Accession:
-        first = items[0][1]
+    def _accession(self, items: Sequence[tuple[Candidate, Verdict]], earlier: Iterable[Earlier]) -> Accession:
+        first = items[0][0]
         return Accession(
-            sex=first.sex or "unknown", age_days=first.age_days, scored_at=self.knowledge.now,
+            sex=first.specimen.sex or "unknown", age_days=first.age_days, scored_at=self.knowledge.now,
             results={
                 verdict.definition.code: PanelValue(
                     float(verdict.value or 0), _float(verdict.reference_low), _float(verdict.reference_high),
@@ -357,6 +310,15 @@ class Judge:
             },
             history=[EarlierValue(item.test_code, float(item.value), item.available_at) for item in earlier],
         )  # fmt: skip
+
+
+def _scopes(candidate: Candidate) -> tuple[tuple[str, str], ...]:
+    """Every switch that can stop this result's release."""
+    return (
+        (SwitchScope.TEST, candidate.ordered.definition.code), (SwitchScope.ANALYSER, str(candidate.source.id)),
+        (SwitchScope.LAB, str(candidate.specimen.site_id)), (SwitchScope.LAB, str(candidate.source.site_id)),
+        (SwitchScope.LAB, "*"),
+    )  # fmt: skip
 
 
 def _float(value: Decimal | None) -> float | None:

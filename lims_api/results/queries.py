@@ -42,7 +42,7 @@ select json_build_object(
       'is_automatic', r.is_automatic, 'available_at', r.available_at) order by r.test_code, r.version)
     from lims.results r
     where r.organization_id = o.organization_id and r.order_id = o.id
-      and r.recorded_at >= o.recorded_at and r.status <> 'superseded'
+      and r.recorded_at >= o.recorded_at and r.recorded_at < now() + interval '1 day' and r.status <> 'superseded'
       and ((select lims.holds('restricted:read')) or r.test_code <> all (array(
         select d.code from lims.test_definitions d
         where d.organization_id = (select lims.tenant()) and d.is_restricted)))), '[]'::json))::text,

@@ -21,7 +21,6 @@ from lims_api.core.clock import utc_now
 from lims_api.core.db import actor_of, keys_of
 from lims_api.core.ids import uuid7
 from lims_api.core.ledger import Event, publish
-from lims_api.equipment.models import Analyser
 from lims_api.orders import service as orders
 from lims_api.orders.models import OrderTestStatus
 from lims_api.qc import service as qc
@@ -29,10 +28,9 @@ from lims_api.qc.models import ControlLot
 from lims_api.results.errors import ConcurrentDelivery
 from lims_api.results.events import ObservationsParked, ResultCritical, ResultsRecorded
 from lims_api.results.judging import Candidate, Judge, Verdict
-from lims_api.results.knowledge import Knowledge, gather
+from lims_api.results.knowledge import Knowledge, KnownSpecimen, Source, gather
 from lims_api.results.models import InstrumentMessage, MessageOutcome, ParkedReason, ResultStatus
 from lims_api.results.storable import storable
-from lims_api.specimens.models import Specimen, SpecimenStatus
 
 MessageKey = tuple[str, str, str]
 
@@ -126,20 +124,20 @@ class _Recorder:
 
     def record(self, message: Message) -> tuple[int, int]:
         """How many observations were recorded and parked."""
-        analyser = self.knowledge.analysers.get(message.channel)
+        source = self.knowledge.sources.get(message.channel)
         for position, group in enumerate(message.groups):
-            self._group(message, analyser, position, group)
+            self._group(message, source, position, group)
         if message.error is not None or not (self.recorded or self.parked):
             self._park(0, None, None, ParkedReason.UNREADABLE, None)
-        self.written.messages.append(self._row(message, analyser))
+        self.written.messages.append(self._row(message, source))
         return self.recorded, self.parked
 
-    def _row(self, message: Message, analyser: Analyser | None) -> dict[str, Any]:
+    def _row(self, message: Message, source: Source | None) -> dict[str, Any]:
         outcome = MessageOutcome.RECORDED if self.recorded or not self.parked else MessageOutcome.PARKED
         return {
             "organization_id": self.knowledge.organization_id,
             "id": self.id,
-            "analyser_id": analyser and analyser.id,
+            "analyser_id": source and source.id,
             "channel": message.channel,
             "control_id": message.control_id,
             "body_sha256": message.body_sha256,
@@ -157,7 +155,7 @@ class _Recorder:
             and self._seal_bytes(message.error.encode(), "instrument_messages.error_sealed", self.id, None),
         }
 
-    def _group(self, message: Message, analyser: Analyser | None, position: int, group: RecordGroup) -> None:
+    def _group(self, message: Message, source: Source | None, position: int, group: RecordGroup) -> None:
         specimen = self.knowledge.specimens.get(group.specimen or "")
         patient_id = specimen.patient_id if specimen else None
         group_id = uuid7()
@@ -177,51 +175,42 @@ class _Recorder:
                 ),
             }
         )
-        if analyser is None:
+        if source is None:
             self._park_all(position, group, ParkedReason.UNKNOWN_CHANNEL, patient_id)
         elif message.kind is MessageKind.CALIBRATION:
             self._park_all(position, group, ParkedReason.CALIBRATION, patient_id)
         elif message.kind is MessageKind.CONTROL:
-            self._controls(analyser, position, group, message.received_at)
+            self._controls(source, position, group, message.received_at)
         elif specimen is None:
             self._park_all(position, group, ParkedReason.UNKNOWN_SPECIMEN, None)
-        elif specimen.status is not SpecimenStatus.RECEIVED:
+        elif not specimen.is_received:
             self._park_all(position, group, ParkedReason.SPECIMEN_NOT_RECEIVED, patient_id)
         else:
-            for observation in group.observations:
-                self._observation(analyser, specimen, position, group, observation, message.received_at)
+            self._observations(source, specimen, position, group, message.received_at)
 
-    def _observation(
-        self,
-        analyser: Analyser,
-        specimen: Specimen,
-        position: int,
-        group: RecordGroup,
-        observation: Observation,
-        received: datetime,
+    def _observations(
+        self, source: Source, specimen: KnownSpecimen, position: int, group: RecordGroup, received: datetime
     ) -> None:
-        mapping = self.knowledge.maps[analyser.id].get(observation.code)
-        test = self.knowledge.order_tests.get((specimen.id, mapping.test_code)) if mapping else None
-        if mapping is None or test is None:
-            reason = ParkedReason.UNKNOWN_CODE if mapping is None else ParkedReason.NOT_ORDERED
-            self._park(position, observation, specimen.patient_id, reason, None)
-            return
-        candidate = Candidate(
-            id=uuid7(),
-            message_id=self.id,
-            analyser=analyser,
-            specimen=specimen,
-            order_test=test,
-            mapping=mapping,
-            observation=observation,
-            stated=group.identity,
-            observed_at=observation.observed_at or received,
-        )
-        self.recorded += 1
-        if not self.knowledge.is_recorded(candidate):
-            self.written.candidates.append(candidate)
+        age, agrees = specimen.age_days(received), specimen.is_of(group.identity)
+        for observation in group.observations:
+            mapping = source.codes.get(observation.code)
+            ordered = specimen.ordered.get(mapping.test_code) if mapping else None
+            if mapping is None or ordered is None:
+                reason = ParkedReason.UNKNOWN_CODE if mapping is None else ParkedReason.NOT_ORDERED
+                self._park(position, observation, specimen.patient_id, reason, None)
+                continue
+            self.recorded += 1
+            observed_at = observation.observed_at or received
+            if not specimen.has(mapping.test_code, source.id, observed_at, observation):
+                self.written.candidates.append(
+                    Candidate(
+                        id=uuid7(), message_id=self.id, source=source, specimen=specimen, ordered=ordered,
+                        mapping=mapping, observation=observation, observed_at=observed_at, age_days=age,
+                        identity_agrees=agrees,
+                    )
+                )  # fmt: skip
 
-    def _controls(self, analyser: Analyser, position: int, group: RecordGroup, received: datetime) -> None:
+    def _controls(self, source: Source, position: int, group: RecordGroup, received: datetime) -> None:
         control = group.control
         lot = self.knowledge.lots.get((control.material, control.lot)) if control else None
         if control is None or lot is None:
@@ -229,7 +218,7 @@ class _Recorder:
             return
         rounds: list[dict[str, tuple[qc.Measured, Observation]]] = []
         for observation in group.observations:
-            mapping = self.knowledge.maps[analyser.id].get(observation.code)
+            mapping = source.codes.get(observation.code)
             if mapping is None:
                 self._park(position, observation, None, ParkedReason.UNKNOWN_CODE, None)
             elif observation.value is None or observation.comparator or observation.unit != mapping.unit_sent:
@@ -242,11 +231,11 @@ class _Recorder:
                     rounds.append(measured := {})
                 measured[mapping.test_code] = (value, observation)
         for measured in rounds:
-            self._control_values(analyser, position, lot, control.level, measured, received)
+            self._control_values(source, position, lot, control.level, measured, received)
 
     def _control_values(
         self,
-        analyser: Analyser,
+        source: Source,
         position: int,
         lot: ControlLot,
         level: int,
@@ -260,7 +249,7 @@ class _Recorder:
             lot,
             level,
             [value for value, _ in measured.values()],
-            analyser_id=analyser.id,
+            analyser_id=source.id,
             occurred_at=at,
             message_id=self.id,
         )
@@ -312,16 +301,16 @@ def _result_row(candidate: Candidate, verdict: Verdict, knowledge: Knowledge) ->
     released = not verdict.reasons
     return {
         "organization_id": knowledge.organization_id, "id": candidate.id, "occurred_at": candidate.observed_at,
-        "patient_id": specimen.patient_id, "order_id": specimen.order_id, "order_test_id": candidate.order_test.id,
+        "patient_id": specimen.patient_id, "order_id": specimen.order_id, "order_test_id": candidate.ordered.id,
         "specimen_id": specimen.id, "site_id": specimen.site_id, "test_code": definition.code,
         "loinc": definition.loinc,
-        "definition_id": definition.id, "analyser_id": candidate.analyser.id, "message_id": candidate.message_id,
+        "definition_id": definition.id, "analyser_id": candidate.source.id, "message_id": candidate.message_id,
         "observation_sequence": observation.sequence, "run": observation.run, "entry": "instrument",
         "entered_by_id": knowledge.actor_id, "value_text": observation.value_text, "value": verdict.value,
         "comparator": observation.comparator, "unit": verdict.unit, "reference_low": verdict.reference_low,
         "reference_high": verdict.reference_high, "critical_low": verdict.critical_low,
-        "critical_high": verdict.critical_high, "age_days": verdict.age_days, "sex": verdict.sex, "flag": verdict.flag,
-        "instrument_flags": list(observation.flags),
+        "critical_high": verdict.critical_high, "age_days": candidate.age_days, "sex": specimen.sex,
+        "flag": verdict.flag, "instrument_flags": list(observation.flags),
         "status": ResultStatus.AUTHORISED if released else ResultStatus.HELD,
         "version": verdict.version, "corrects_id": verdict.corrects_id,
         "reasons": [str(reason) for reason in verdict.reasons],
@@ -336,7 +325,7 @@ def _result_row(candidate: Candidate, verdict: Verdict, knowledge: Knowledge) ->
 
 _INSERT = """
 insert into lims.{table} ({columns})
-select {columns} from jsonb_populate_recordset(null::lims.{table}, cast(:rows as jsonb)){end}
+select {columns} from json_populate_recordset(null::lims.{table}, cast(:rows as json)){end}
 """
 
 
@@ -377,7 +366,7 @@ def _follow_up(session: Session, verdicts: Iterable[tuple[Candidate, Verdict]], 
     events: list[Event] = []
     for candidate, verdict in verdicts:
         specimen = candidate.specimen
-        status[candidate.order_test.id] = OrderTestStatus.RESULTED if verdict.reasons else OrderTestStatus.AUTHORISED
+        status[candidate.ordered.id] = OrderTestStatus.RESULTED if verdict.reasons else OrderTestStatus.AUTHORISED
         recorded[specimen.id, specimen.order_id] += 1
         released[specimen.id, specimen.order_id] += not verdict.reasons
         if verdict.is_critical:
