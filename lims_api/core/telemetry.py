@@ -12,11 +12,13 @@ import sys
 import unicodedata
 from collections.abc import MutableMapping
 from datetime import datetime
+from functools import lru_cache
 from types import TracebackType
 from typing import Any
 from uuid import UUID
 
 import structlog
+from pydantic_core import to_json
 
 TELEMETRY_OFF = {
     "DAGSTER_DISABLE_TELEMETRY": "1",
@@ -85,11 +87,16 @@ def _shaped(key: str, value: Any) -> Any:
     if not isinstance(value, (str, int, float, UUID, datetime)):
         return MASKED
     text = str(value)
-    if not _SHAPES[key].fullmatch(text):
-        return MASKED
     if _SHAPES[key] in (_ID, _DIGEST):
-        return text
-    return value if mask(text) == text else mask(text)
+        return text if _SHAPES[key].fullmatch(text) else MASKED
+    masked = _masked(key, text)
+    return value if masked == text else masked
+
+
+@lru_cache(maxsize=4096)
+def _masked(key: str, text: str) -> str:
+    """Routes, methods, levels and short numbers come again with every line."""
+    return mask(text) if _SHAPES[key].fullmatch(text) else MASKED
 
 
 def _allow_listed(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -99,10 +106,15 @@ def _allow_listed(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -
     for key in entry:
         if key in _SHAPES:
             entry[key] = _shaped(key, entry[key])
-    entry["event"] = mask(entry["event"]) if isinstance(entry.get("event"), str) else MASKED
+    entry["event"] = _masked_event(entry["event"]) if isinstance(entry.get("event"), str) else MASKED
     if dropped:
         entry["dropped"] = sorted(key if re.fullmatch(r"[a-z_]{1,40}", key) else MASKED for key in dropped)
     return entry
+
+
+@lru_cache(maxsize=256)
+def _masked_event(text: str) -> str:
+    return mask(text)
 
 
 def _type_and_place(kind: type[BaseException], trace: TracebackType | None) -> str:
@@ -125,6 +137,10 @@ def _only_type_and_place(_logger: Any, _method: str, entry: MutableMapping[str, 
     if isinstance(exc_info, tuple) and exc_info[0]:
         entry["exception"] = _type_and_place(exc_info[0], exc_info[2])
     return entry
+
+
+def _json(entry: MutableMapping[str, Any], **_options: Any) -> str:
+    return to_json(entry, fallback=lambda _value: MASKED).decode()
 
 
 class NoText(logging.Formatter):
@@ -161,7 +177,7 @@ def configure_logs(level: str = "INFO") -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _only_type_and_place,
             _allow_listed,
-            structlog.processors.JSONRenderer(default=lambda _value: MASKED),
+            structlog.processors.JSONRenderer(serializer=_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from fastapi import Response
+from psycopg import OperationalError
 from pydantic import BaseModel
 
 from lims_api.core.access import SAW
@@ -21,7 +22,17 @@ def read_row(caller: Caller, statement: str, params: Mapping[str, Any], *, actio
     """The first row of `statement`; the read is logged for the patient that `whose` selects. `NotFound` without one.
 
     A pipeline up to its sync is one implicit transaction, so what the gate sets holds for the statements behind it.
+    Connections are not tried out before they are used, which would be a second round trip: on one that has died since,
+    the read is made again on a fresh one.
     """
+    try:
+        return _read_row(caller, statement, params, action, whose)
+    except OperationalError:
+        caller.database.reads.check()
+        return _read_row(caller, statement, params, action, whose)
+
+
+def _read_row(caller: Caller, statement: str, params: Mapping[str, Any], action: str, whose: str) -> tuple[Any, ...]:
     with caller.database.reads.connection() as connection, connection.pipeline():
         gate = connection.execute(
             _ENTER,
@@ -29,7 +40,6 @@ def read_row(caller: Caller, statement: str, params: Mapping[str, Any], *, actio
             prepare=True,
         )
         found = connection.execute(statement, params, prepare=True)
-        connection.execute("select set_config('synchronous_commit', 'off', true)", prepare=True)
         connection.execute(_logged(whose), {**params, "action": action}, prepare=True)
         status = gate.fetchone()
         refuse_unless_entered(status[0] if status else 401, caller.permission)
