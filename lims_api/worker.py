@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import threading
 
 import structlog
@@ -22,6 +23,7 @@ from lims_api.reports import subscribers as _report_subscribers
 log = structlog.get_logger()
 REGISTERED = (_patient_jobs, _report_jobs, _report_subscribers)
 RELAY_SECONDS = 0.2
+AGAIN_SECONDS = 2.0
 
 
 def _make_partitions(work: Work) -> None:
@@ -59,18 +61,40 @@ def relay_loop(work: Work, stop: threading.Event) -> None:
 
 
 async def run(work: Work, url: str) -> None:
-    """Jobs and relay until SIGTERM or SIGINT."""
-    stop = threading.Event()
+    """Jobs and relay until SIGTERM or SIGINT, over every absence of the database."""
+    stop, told = threading.Event(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
     relaying = threading.Thread(target=relay_loop, args=(work, stop), name="relay", daemon=True)
     relaying.start()
+    try:
+        while not told.is_set():
+            await _work_until(told, work, url)
+    finally:
+        stop.set()
+        relaying.join(timeout=5)
+
+
+async def _work_until(told: asyncio.Event, work: Work, url: str) -> None:
+    """One life of the job worker: it ends by itself, without an error, when it can listen to the database no more."""
     app = worker_app(url, work)
     try:
         async with app.open_async():
             await retry_stalled(app)
-            await app.run_worker_async(concurrency=2, fetch_job_polling_interval=1.0, install_signal_handlers=True)
-    finally:
-        stop.set()
-        relaying.join(timeout=5)
+            working = asyncio.create_task(
+                app.run_worker_async(concurrency=2, fetch_job_polling_interval=1.0, install_signal_handlers=False)
+            )
+            waiting = asyncio.create_task(told.wait())
+            await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (working, waiting):
+                task.cancel()
+            await asyncio.gather(working, waiting, return_exceptions=True)
+    except Exception as error:
+        log.error("jobs stopped", exc_info=error)
+    if not told.is_set():
+        log.warning("jobs begin again")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(told.wait(), AGAIN_SECONDS)
 
 
 def main() -> int:
@@ -80,6 +104,5 @@ def main() -> int:
     url = (chosen.system_database_url or chosen.database_url).get_secret_value()
     database = open_database(url, key_store(chosen), connections=chosen.threads)
     log.info("worker started")
-    with contextlib.suppress(asyncio.CancelledError):
-        asyncio.run(run(Work(database, services_of(chosen)), url))
+    asyncio.run(run(Work(database, services_of(chosen)), url))
     return 0

@@ -16,7 +16,7 @@ DEBIAN = Path("/usr/lib/postgresql/15/bin")
 CORE = ["tests/integration/core", "tests/integration/patients", "tests/integration/results"]
 KILLED = [
     "tests/integration/pipelines/test_capture_killed.py", "tests/integration/ingest/test_gateway_killed.py",
-    "tests/integration/core/test_ledger_readers.py",
+    "tests/integration/core/test_ledger_readers.py", "tests/e2e/test_killed_in_live_traffic.py",
 ]  # fmt: skip
 STEPS: dict[str, tuple[list[str], dict[str, str]]] = {
     **{f"killed and raced, round {number}": (KILLED, {}) for number in range(1, 6)},
