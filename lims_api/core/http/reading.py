@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from fastapi import Response
 from psycopg import OperationalError
+from psycopg_pool import PoolTimeout
 from pydantic import BaseModel
 
 from lims_api.core.access import SAW
@@ -15,6 +16,8 @@ from lims_api.core.db import Caller, refuse_unless_entered
 from lims_api.core.errors import NotFound
 
 Out = TypeVar("Out", bound=BaseModel)
+_SHUT_DOWN = "57P"
+"""How the server says that it ends a connection (57P01 and its neighbours); a cut line says nothing."""
 _ENTER = "select status, organization_id from lims.enter(%s, %s, %s, %s, %s, %s)"
 
 
@@ -27,7 +30,9 @@ def read_row(caller: Caller, statement: str, params: Mapping[str, Any], *, actio
     """
     try:
         return _read_row(caller, statement, params, action, whose)
-    except OperationalError:
+    except OperationalError as error:
+        if isinstance(error, PoolTimeout) or not (error.sqlstate or _SHUT_DOWN).startswith(_SHUT_DOWN):
+            raise
         caller.database.reads.check()
         return _read_row(caller, statement, params, action, whose)
 

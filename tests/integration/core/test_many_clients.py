@@ -172,6 +172,26 @@ def test_32_clients_on_4_connections_are_each_answered(
     assert row == (32, 32), "each read that found something is in the log of reads, and no other"
 
 
+def test_reads_go_on_over_connections_that_the_server_has_cut(
+    environment: Environment, database: Database, laboratory: tuple[UUID, str]
+) -> None:
+    """As after a restart: every idle connection is dead, and nobody has tried it out."""
+    app = application(database)
+    send(app, laboratory[1], [post("cut", "cut")])
+    assert {answer.status_code for answer in send(app, laboratory[1], [get("/sites/cut")] * 8)} == {200}
+    with psycopg.connect(environment.superuser_dsn, autocommit=True) as connection:
+        cut = connection.execute(
+            "select count(pg_terminate_backend(pid)) from pg_stat_activity"
+            " where usename = 'lims_app' and datname = current_database()"
+        ).fetchone()
+    assert cut is not None
+    assert cut[0] >= 1
+
+    answers = send(app, laboratory[1], [get("/sites/cut") for _ in range(CLIENTS)])
+
+    assert Counter(answer.status_code for answer in answers) == {200: CLIENTS}
+
+
 @pytest.mark.req("2.1.1")
 def test_a_write_that_all_clients_repeat_at_once_happens_once(
     environment: Environment, database: Database, laboratory: tuple[UUID, str]
