@@ -138,6 +138,7 @@ def _capture(cursor: Any, table: Table, feed: Feed) -> Captured:
     source, now = _identify(cursor, feed)
     _refuse_other_source(table, source)
     before = table.properties.get(SNAPSHOT, FROM_THE_BEGINNING)
+    _refuse_counter_behind(before, now)
     number = int(table.properties.get(NUMBER, "0"))
     rows = 0
     with table.transaction() as change:
@@ -170,6 +171,15 @@ def _refuse_other_source(table: Table, source: str) -> None:
         raise CaptureSourceChanged(
             f"{'.'.join(table.name())} was filled from database {known}, this one is {source}: restored, promoted or "
             "re-created. Compare both ledgers, then start a new lake folder or set the stored source by hand."
+        )
+
+
+def _refuse_counter_behind(before: str, now: str) -> None:
+    """On a restored server whose transaction counter began anew, every row would look new, at every capture."""
+    if _SNAPSHOT.fullmatch(before) and int(now.split(":")[1]) < int(before.split(":")[1]):
+        raise CaptureSourceChanged(
+            f"The database's transaction counter stands at {now.split(':')[1]}, before {before.split(':')[1]} of the "
+            "last capture: it was restored. Advance the counter first, as the page on restoring says."
         )
 
 

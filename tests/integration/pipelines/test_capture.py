@@ -174,6 +174,21 @@ def test_a_ledger_that_was_created_anew_is_refused(stores: Settings, ledger: Ses
         capture(libpq(stores.ledger_url), bronze)
 
 
+def test_a_transaction_counter_behind_the_last_capture_is_refused(
+    stores: Settings, ledger: Session, bronze: Table
+) -> None:
+    """A dump restored onto a new cluster: every row would look new, at every capture."""
+    write(ledger, "a")
+    capture(libpq(stores.ledger_url), bronze)
+    with bronze.refresh().transaction() as change:
+        change.set_properties({SNAPSHOT: "9000000000:9000000000:"})
+
+    with pytest.raises(CaptureSourceChanged, match="Advance the counter first"):
+        capture(libpq(stores.ledger_url), bronze)
+
+    assert bodies(bronze) == ["a"]
+
+
 @contextmanager
 def another_ledger(session: Session) -> Iterator[None]:
     """A ledger that looks like ours, with the same rows, but is not the one that the lake was filled from."""
