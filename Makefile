@@ -21,7 +21,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@test -x $(RUN)/python || $(PYTHON) -m venv $(VENV) || { echo "The venv module is missing: apt install python3-venv"; exit 1; }
 	@$(RUN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	@echo "Installing the locked packages (about 2 GB on disk) ..."
-	@$(RUN)/uv pip sync --quiet --require-hashes --python $(RUN)/python requirements.lock
+	@$(RUN)/uv pip sync --quiet --require-hashes --compile-bytecode --python $(RUN)/python requirements.lock
 	@$(RUN)/uv pip install --quiet --no-deps --no-build-isolation --python $(RUN)/python --editable .
 	@touch $@
 
