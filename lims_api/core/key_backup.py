@@ -27,6 +27,7 @@ import psycopg
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from psycopg import IsolationLevel
+from psycopg.errors import UndefinedTable
 
 from lims_api.core.crypto import new_secret
 from lims_api.core.keys import SCHEMA, MasterKeyUnusable, prove_master, read_master_key, write_master_key
@@ -65,6 +66,10 @@ class BackupDamaged(Exception):
 
 class KeyStoreNotEmpty(Exception):
     """A restore onto keys that exist would mix two stores."""
+
+
+class KeyStoreMissing(Exception):
+    """The database holds no key store: it was never made, or not restored yet."""
 
 
 @dataclass(frozen=True)
@@ -228,11 +233,13 @@ class Restored:
     erased_again: int
 
 
-def restore(file: Path, recovery_key: str, keys_url: str, master_key_file: Path) -> Restored:
+def restore(
+    file: Path, recovery_key: str, keys_url: str, master_key_file: Path, *, erased: Iterable[tuple[UUID, UUID]] = ()
+) -> Restored:
     """Bring a back-up onto a key store without keys, and write the master key file.
 
-    All of it or nothing. Tombstones that the store already has are kept and applied to the restored keys: an erased
-    patient stays erased. Call `apply_tombstones` after with those known elsewhere (patients whose status is erased).
+    All of it or nothing. Tombstones that the store already has are kept, and so are `erased`, those known elsewhere:
+    `(organization_id, patient_id)`. They are applied before the restored keys can be seen by anybody.
     """
     key = read_recovery_key(recovery_key)
     with file.open("rb") as source, _store(keys_url) as connection:
@@ -243,6 +250,7 @@ def restore(file: Path, recovery_key: str, keys_url: str, master_key_file: Path)
             raise KeyStoreNotEmpty(
                 "This key store holds keys. Restore onto an empty one, and carry its tombstones over."
             )
+        _bury(connection, erased)
         counts = _take(connection, frames, lambda secret: _keep_master(master_key_file, secret))
         again = connection.execute(_DROP_ERASED).rowcount
         tombstones = connection.execute("select count(*) from erased_patients").fetchone()
@@ -331,9 +339,20 @@ def tombstones(keys_url: str) -> list[tuple[UUID, UUID]]:
 def apply_tombstones(keys_url: str, erased: Iterable[tuple[UUID, UUID]]) -> int:
     """Erase these patients again, if their keys came back; returns how many keys went. Safe to repeat."""
     with _store(keys_url) as connection:
-        with connection.cursor() as cursor:
-            cursor.executemany(_INSERT_TOMBSTONE, [(*whom, None) for whom in erased])
+        _bury(connection, erased)
         return connection.execute(_DROP_ERASED).rowcount
+
+
+def _bury(connection: psycopg.Connection[Any], erased: Iterable[tuple[UUID, UUID]]) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(_INSERT_TOMBSTONE, [(*whom, None) for whom in erased])
+
+
+def organizations_with_keys(keys_url: str, master: bytes) -> int:
+    """How many organizations the store holds keys of; `MasterKeyUnusable` unless the master key opens each."""
+    with _store(keys_url) as connection:
+        prove_master(connection, master)
+        return _facts(connection)[1]
 
 
 def days_since_backup(keys_url: str) -> float | None:
@@ -353,5 +372,10 @@ def _any(connection: psycopg.Connection[Any], table: str) -> bool:
 @contextmanager
 def _store(keys_url: str) -> Iterator[psycopg.Connection[Any]]:
     url = keys_url.replace("postgresql+psycopg://", "postgresql://", 1)
-    with psycopg.connect(url, options="-ctimezone=UTC") as connection:
-        yield connection
+    try:
+        with psycopg.connect(url, options="-ctimezone=UTC") as connection:
+            yield connection
+    except UndefinedTable:
+        raise KeyStoreMissing(
+            "The keys' database holds no key store. `lims keys restore FILE` brings one back from its back-up."
+        ) from None
