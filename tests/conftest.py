@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from _pytest.nodeid import coerce_node_id
 
 from lims_api.core.crypto import new_secret
 from lims_api.core.db import Database, open_database
@@ -57,6 +58,17 @@ def _build(cluster: Cluster) -> str:
         migrate(dsn)
 
     return ensure_template(cluster, "lims_template", build)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep a group's tests on one worker: pytest 9.2 no longer reads the name that pytest-xdist 3.8 writes it to."""
+    if not getattr(config.option, "loadgroup", False):
+        return
+    for item in items:
+        mark = item.get_closest_marker("xdist_group")
+        if mark is not None and not item.nodeid.endswith(f"@{mark.args[0]}"):
+            item._id = coerce_node_id(f"{item.nodeid}@{mark.args[0]}")
 
 
 @pytest.fixture(scope="session")

@@ -89,7 +89,7 @@ class _Lab:
     code: str
     seeded: Seeded
     history: Path
-    gateway_port: int
+    gateway_port: int = 0  # found when its gateway starts: until then another program could take it
 
 
 class _Demo:
@@ -155,9 +155,8 @@ class _Demo:
         database = open_database(self.installation.url("lims_system", "lims"), keys)
         try:
             for wanted, history in self._organizations():
-                port = free_port(PORTS["gateway"], taken=[lab.gateway_port for lab in self.labs])
                 seeded = seed(database, folder / "keys", wanted)
-                self.labs.append(_Lab(wanted.code, seeded, history, port))
+                self.labs.append(_Lab(wanted.code, seeded, history))
         finally:
             database.close()
             keys.close()
@@ -211,6 +210,7 @@ class _Demo:
         self.processes.start("worker", ["lims_api.cli", "work"], self.environment)
         self.processes.wait_for(f"{self.api}/healthz", seconds=90)
         for lab in self.labs:
+            lab.gateway_port = free_port(PORTS["gateway"], taken=[other.gateway_port for other in self.labs])
             ready = self.installation.state / f"gateway-{lab.code}.json"
             ready.unlink(missing_ok=True)
             self.processes.start(

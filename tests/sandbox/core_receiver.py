@@ -25,8 +25,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from ingest.contract import Batch, BatchReceipt, Message, Outcome, Receipt
+from tests.ports import ports
 
-PORTS = range(20_500, 23_900, 3)
+PORTS = tuple(ports(20_500, 21_400))
 PROBLEM = "https://docs.lims.example/errors/"
 Key = tuple[str, str, str]
 

@@ -44,8 +44,7 @@ def _read_row(caller: Caller, statement: str, params: Mapping[str, Any], action:
             (caller.token_sha256, caller.permission.value, caller.device, caller.ip, caller.request_id, caller.reason),
             prepare=True,
         )
-        found = connection.execute(statement, params, prepare=True)
-        connection.execute(_logged(whose), {**params, "action": action}, prepare=True)
+        found = connection.execute(_logged(statement, whose), {**params, "action": action}, prepare=True)
         status = gate.fetchone()
         refuse_unless_entered(status[0] if status else 401, caller.permission)
         row = found.fetchone()
@@ -74,8 +73,9 @@ def read_json(
 
 
 @lru_cache
-def _logged(whose: str) -> str:
+def _logged(statement: str, whose: str) -> str:
+    """The read and its line in the log of reads as one statement."""
     columns, _, rest = whose.partition(" from ")
     if not re.fullmatch(r"[\w., ]+", columns):
         raise ValueError("`whose` selects patient_id and subject_id")
-    return f"{SAW} %(action)s, {columns} from {rest}"
+    return f"with logged as ({SAW} %(action)s, {columns} from {rest}) {statement}"
