@@ -82,6 +82,7 @@ def build(database: Database, services: Services, *, threads: int = 4) -> FastAP
     @app.get("/healthz", include_in_schema=False)
     def healthz() -> dict[str, str]:
         """Alive, and the database answers."""
+        database.reads.check()  # connections are not tried out when they are taken
         with database.reads.connection(timeout=2) as connection:
             connection.execute("select 1")
         return {"status": "ok"}

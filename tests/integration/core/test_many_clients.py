@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 import anyio.to_thread
@@ -18,6 +18,7 @@ from sqlalchemy import Connection, create_engine, select, text
 from sqlalchemy.orm import Session
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from lims_api.app import Services, build
 from lims_api.core.db import Database, actor_of, open_database, transaction
 from lims_api.core.http import Caller, RequestLog, command, install_problems, read_json, requires
 from lims_api.core.permissions import Permission
@@ -172,13 +173,7 @@ def test_32_clients_on_4_connections_are_each_answered(
     assert row == (32, 32), "each read that found something is in the log of reads, and no other"
 
 
-def test_reads_go_on_over_connections_that_the_server_has_cut(
-    environment: Environment, database: Database, laboratory: tuple[UUID, str]
-) -> None:
-    """As after a restart: every idle connection is dead, and nobody has tried it out."""
-    app = application(database)
-    send(app, laboratory[1], [post("cut", "cut")])
-    assert {answer.status_code for answer in send(app, laboratory[1], [get("/sites/cut")] * 8)} == {200}
+def _cut(environment: Environment) -> None:
     with psycopg.connect(environment.superuser_dsn, autocommit=True) as connection:
         cut = connection.execute(
             "select count(pg_terminate_backend(pid)) from pg_stat_activity"
@@ -186,6 +181,20 @@ def test_reads_go_on_over_connections_that_the_server_has_cut(
         ).fetchone()
     assert cut is not None
     assert cut[0] >= 1
+
+
+def test_reads_go_on_over_connections_that_the_server_has_cut(
+    environment: Environment, database: Database, laboratory: tuple[UUID, str]
+) -> None:
+    """As after a restart: every idle connection is dead, and nobody has tried it out."""
+    app = application(database)
+    api = build(database, cast(Services, None))
+    send(app, laboratory[1], [post("cut", "cut")])
+    assert send(api, laboratory[1], [get("/healthz")])[0].status_code == 200
+    _cut(environment)
+    assert send(api, laboratory[1], [get("/healthz")])[0].status_code == 200
+    assert {answer.status_code for answer in send(app, laboratory[1], [get("/sites/cut")] * 8)} == {200}
+    _cut(environment)
 
     answers = send(app, laboratory[1], [get("/sites/cut") for _ in range(CLIENTS)])
 
