@@ -35,17 +35,16 @@ select json_build_object(
   'id', o.id, 'order_number', o.order_number, 'status', o.status, 'priority', o.priority, 'placed_at', o.placed_at,
   'due_at', o.due_at, 'completed_at', o.completed_at, 'patient_id', o.patient_id, 'sex', p.sex,
   'results', coalesce((
-    select json_agg(json_build_object(
-      'id', r.id, 'test_code', r.test_code, 'loinc', r.loinc, 'value', r.value::text, 'value_text', r.value_text,
-      'comparator', r.comparator, 'unit', r.unit, 'flag', r.flag, 'reference_low', r.reference_low::text,
-      'reference_high', r.reference_high::text, 'status', r.status, 'version', r.version, 'reasons', r.reasons,
-      'is_automatic', r.is_automatic, 'available_at', r.available_at) order by r.test_code, r.version)
-    from lims.results r
-    where r.organization_id = o.organization_id and r.order_id = o.id
-      and r.recorded_at >= o.recorded_at and r.recorded_at < now() + interval '1 day' and r.status <> 'superseded'
-      and ((select lims.holds('restricted:read')) or r.test_code <> all (array(
-        select d.code from lims.test_definitions d
-        where d.organization_id = (select lims.tenant()) and d.is_restricted)))), '[]'::json))::text,
+    select json_agg(line order by line.test_code, line.version) from (
+      select r.id, r.test_code, r.loinc, r.value::text, r.value_text, r.comparator, r.unit, r.flag,
+             r.reference_low::text, r.reference_high::text, r.status, r.version, r.reasons, r.is_automatic,
+             r.available_at
+        from lims.results r
+       where r.organization_id = o.organization_id and r.order_id = o.id
+         and r.recorded_at >= o.recorded_at and r.recorded_at < now() + interval '1 day' and r.status <> 'superseded'
+         and ((select lims.holds('restricted:read')) or r.test_code <> all (array(
+           select d.code from lims.test_definitions d
+            where d.organization_id = (select lims.tenant()) and d.is_restricted)))) line), '[]'::json))::text,
   p.id, case when p.status = 'active' then p.name_sealed end
 from lims.orders o
 join lims.patients p on p.organization_id = o.organization_id and p.id = o.patient_id

@@ -6,6 +6,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 
+import psycopg
+
 from ingest.contract import Batch
 from lims_api.cli.installation import free_port
 from lims_api.core.clock import utc_now
@@ -24,6 +26,7 @@ def measure() -> dict[str, float]:
     with laboratory() as lab:
         ordered = lab.receive_orders(ORDERS)
         _record(lab, ordered)
+        _as_autovacuum_leaves_it(lab)
         bare = _start_bare(lab)
         headers = {"Authorization": f"Bearer {lab.token('pathologist')}"}
         paths = [f"/v1/orders/{item.order_id}" for item in ordered]
@@ -51,6 +54,12 @@ def _record(lab: BenchLaboratory, ordered: Sequence[Ordered]) -> None:
         batch = Batch(id=uuid7(), sent_at=utc_now(), clock_offset_ms=0, messages=tuple(messages[start : start + 50]))
         with transaction(caller) as session:
             record_batch(session, batch)
+
+
+def _as_autovacuum_leaves_it(lab: BenchLaboratory) -> None:
+    """Both routes are measured on a database that knows its tables' sizes, not in its first minute."""
+    with psycopg.connect(lab.installation.cluster.superuser_dsn("lims"), autocommit=True) as connection:
+        connection.execute("vacuum analyze")
 
 
 def _start_bare(lab: BenchLaboratory) -> str:

@@ -42,6 +42,7 @@ from ml.autoverification import register, train
 from tests.unit.ml.panels import made_up_results
 
 TESTS = 20
+ANALYSERS = 2
 VALUES = {"GLU": "85", "CREA": "0.90", "BUN": "14", "NA": "140", "K": "4.2", "CL": "102", "ALT": "20", "AST": "22",
           "ALP": "80", "TBIL": "0.60"}  # fmt: skip
 
@@ -168,20 +169,29 @@ def _organization(codes: tuple[str, ...]) -> NewOrganization:
 
 
 def _put_in_control(lab: BenchLaboratory) -> None:
-    """A second analyser like the first, and both measure their controls."""
+    """More analysers like the first, and all measure their controls."""
     units = {test.code: test.unit for test in example_tests()}
     with transaction(lab.caller("pathologist")) as session:
-        second = equipment.add_analyser(
-            session, code="A2", name="Second", model="mindray_bs", channel="bench-2", site_id=lab.seeded.site_id
-        )
         ((_, lot),) = qc.lots_named(session, {("Bench control", "B1")}).items()
-        for code in lab.codes:
-            equipment.map_code(session, second, code, test_code=code, unit_sent=units.get(code, "mg/dL"))
-            for level in (1, 2):
-                qc.set_target(
-                    session, lot, level, code, analyser_id=second.id, mean=Decimal(100), sd=Decimal(2), source="bench"
-                )
-    for number in (0, 1):
+        for number in range(2, ANALYSERS + 1):
+            added = equipment.add_analyser(
+                session, code=f"A{number}", name=f"Analyser {number}", model="mindray_bs", channel=f"bench-{number}",
+                site_id=lab.seeded.site_id,
+            )  # fmt: skip
+            for code in lab.codes:
+                equipment.map_code(session, added, code, test_code=code, unit_sent=units.get(code, "mg/dL"))
+                for level in (1, 2):
+                    qc.set_target(
+                        session,
+                        lot,
+                        level,
+                        code,
+                        analyser_id=added.id,
+                        mean=Decimal(100),
+                        sd=Decimal(2),
+                        source="bench",
+                    )
+    for number in range(ANALYSERS):
         _measure_controls(lab, number, units)
 
 

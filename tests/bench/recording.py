@@ -16,10 +16,10 @@ import psycopg
 from ingest.contract import Message, MessageKind, Observation, RecordGroup, StatedIdentity
 from lims_api.cli.installation import free_port
 from lims_api.core.clock import utc_now
-from tests.bench.laboratory import VALUES, BenchLaboratory, Ordered, laboratory, until
+from tests.bench.laboratory import ANALYSERS, VALUES, BenchLaboratory, Ordered, laboratory, until
 
 ROUNDS, MESSAGES, CONNECTIONS, COMMIT = 5, 600, 8, 50
-CHANNELS = ("bench-1", "bench-2")
+CHANNELS = tuple(f"bench-{number}" for number in range(1, ANALYSERS + 1))
 
 
 def hl7(item: Ordered, codes: Sequence[str], control_id: int) -> bytes:
@@ -62,15 +62,17 @@ def _unit(code: str) -> str:
 
 
 def measure() -> dict[str, float]:
-    """Results a second from the first byte sent to the last row committed; COPY of those rows, 1,000 a commit, without
-    ledger; their ratio. Medians of five rounds, each followed by its COPY."""
-    rates, copies, released = [], [], 0
+    """Results a second from the first byte sent to the last row committed; COPY of those rows, 1,000 a commit, into
+    the same table without ledger (`ratio`) and into one without foreign keys and partitions besides
+    (`ratio_without_keys`). Medians of five rounds, each followed by its COPYs."""
+    rates, copies, plain = [], [], []
     with laboratory(workers=2) as lab:
         addresses = _start_gateway(lab)
         for number in range(ROUNDS):
             ordered = lab.receive_orders(MESSAGES)
             rates.append(_round(lab, addresses, ordered, first=1 + number * MESSAGES))
-            copies.append(_copy(lab, MESSAGES * len(lab.codes)))
+            copies.append(_copy(lab, MESSAGES * len(lab.codes), keys=True))
+            plain.append(_copy(lab, MESSAGES * len(lab.codes), keys=False))
         with psycopg.connect(lab.installation.cluster.superuser_dsn("lims")) as connection:
             row = connection.execute("select count(*) filter (where is_automatic) from lims.results").fetchone()
             released = row[0] if row else 0
@@ -78,15 +80,21 @@ def measure() -> dict[str, float]:
     return {
         "results_per_second": statistics.median(rates),
         "copy_per_second": statistics.median(copies),
-        "ratio": statistics.median(rate / copy for rate, copy in zip(rates, copies, strict=True)),
+        "copy_without_keys_per_second": statistics.median(plain),
+        "ratio": _ratio(rates, copies),
+        "ratio_without_keys": _ratio(rates, plain),
         "released_share": released / total,
     }
 
 
+def _ratio(rates: list[float], copies: list[float]) -> float:
+    return statistics.median(rate / copy for rate, copy in zip(rates, copies, strict=True))
+
+
 def _start_gateway(lab: BenchLaboratory) -> list[tuple[str, int]]:
-    """One gateway, two channels: two analysers send at the same time."""
+    """One gateway, a channel for each analyser: they send at the same time."""
     ready, config = lab.installation.state / "gateway.json", lab.installation.state / "gateway.toml"
-    ports = [free_port(24575), free_port(24675)]
+    ports = [free_port(24575 + 100 * number) for number in range(ANALYSERS)]
     lines = [
         f'core = "{lab.api}"', f'spool = "{lab.installation.folder / "spool" / "bench"}"',
         f'api_key_file = "{lab.seeded.secrets / "gateway.key"}"',
@@ -104,11 +112,11 @@ def _round(lab: BenchLaboratory, addresses: list[tuple[str, int]], ordered: list
     bodies = [hl7(item, lab.codes, first + number) for number, item in enumerate(ordered)]
     with psycopg.connect(lab.installation.cluster.superuser_dsn("lims"), autocommit=True) as connection:
 
-        def recorded() -> int:
-            row = connection.execute("select count(*) from lims.results").fetchone()
+        def count(of: str) -> int:
+            row = connection.execute(f"select count(*) from lims.{of}".encode()).fetchone()
             return int(row[0]) if row else 0
 
-        wanted = recorded() + len(bodies) * len(lab.codes)
+        messages, results = count("instrument_messages") + len(bodies), count("results") + len(bodies) * len(lab.codes)
         started = time.perf_counter()
         senders = [
             threading.Thread(target=_send, args=(addresses[number % len(addresses)], bodies[number::CONNECTIONS]))
@@ -118,8 +126,11 @@ def _round(lab: BenchLaboratory, addresses: list[tuple[str, int]], ordered: list
             sender.start()
         for sender in senders:
             sender.join()
-        until(lambda: recorded() >= wanted, seconds=120)
-        return len(bodies) * len(lab.codes) / (time.perf_counter() - started)
+        until(lambda: count("instrument_messages") >= messages, seconds=120)  # each commits with its results
+        taken = time.perf_counter() - started
+        if count("results") != results:
+            raise RuntimeError("a message was recorded without its results")
+        return len(bodies) * len(lab.codes) / taken
 
 
 def _send(address: tuple[str, int], bodies: list[bytes]) -> None:
@@ -133,10 +144,18 @@ def _send(address: tuple[str, int], bodies: list[bytes]) -> None:
                 raise RuntimeError("not accepted")
 
 
-def _copy(lab: BenchLaboratory, rows: int) -> float:
-    """The newest rows copied into a table like `results` with its indexes, but without ledger, keys or security."""
+def _copy(lab: BenchLaboratory, rows: int, *, keys: bool) -> float:
+    """The newest rows copied as superuser into a table like `results`, 1,000 a commit, without ledger and security.
+
+    With `keys` it is all that `results` is besides: partitioned, indexed, with both foreign keys. Without, it is one
+    table with the indexes alone.
+    """
     with psycopg.connect(lab.installation.cluster.superuser_dsn("lims"), autocommit=True) as connection:
-        connection.execute("drop table if exists copied; create table copied (like lims.results including all)")
+        connection.execute("drop table if exists copied")
+        if keys:
+            _like_results(connection)
+        else:
+            connection.execute("create table copied (like lims.results including all)")
         query = f"copy (select * from lims.results order by recorded_at desc limit {rows}) to stdout"
         with connection.cursor().copy(query.encode()) as out:
             lines = [bytes(line) for line in out]
@@ -146,6 +165,23 @@ def _copy(lab: BenchLaboratory, rows: int) -> float:
             with connection.cursor().copy("copy copied from stdin") as into:
                 into.write(b"".join(lines[start : start + per_commit]))
         return len(lines) / (time.perf_counter() - started)
+
+
+def _like_results(connection: psycopg.Connection[Any]) -> None:
+    """`copied`: columns, checks, indexes, partitions and foreign keys of `results`."""
+    connection.execute("create table copied (like lims.results including all) partition by range (recorded_at)")
+    partitions = connection.execute(
+        "select relname, pg_get_expr(relpartbound, oid) from pg_class where oid in"
+        " (select inhrelid from pg_inherits where inhparent = 'lims.results'::regclass)"
+    ).fetchall()
+    for name, bound in partitions:
+        connection.execute(f"create table copied_{name} partition of copied {bound}".encode())
+    foreign = connection.execute(
+        "select pg_get_constraintdef(oid) from pg_constraint"
+        " where conrelid = 'lims.results'::regclass and contype = 'f'"
+    ).fetchall()
+    for (definition,) in foreign:
+        connection.execute(f"alter table copied add {definition}".encode())
 
 
 if __name__ == "__main__":
