@@ -38,16 +38,23 @@ def read_row(caller: Caller, statement: str, params: Mapping[str, Any], *, actio
 
 
 def _read_row(caller: Caller, statement: str, params: Mapping[str, Any], action: str, whose: str) -> tuple[Any, ...]:
-    with caller.database.reads.connection() as connection, connection.pipeline():
-        gate = connection.execute(
-            _ENTER,
-            (caller.token_sha256, caller.permission.value, caller.device, caller.ip, caller.request_id, caller.reason),
-            prepare=True,
-        )
-        found = connection.execute(_logged(statement, whose), {**params, "action": action}, prepare=True)
-        status = gate.fetchone()
-        refuse_unless_entered(status[0] if status else 401, caller.permission)
-        row = found.fetchone()
+    with caller.database.reads.connection() as connection:
+        with connection.pipeline():  # one sync, at its end: fetching inside would add a round trip
+            gate = connection.execute(
+                _ENTER,
+                (
+                    caller.token_sha256,
+                    caller.permission.value,
+                    caller.device,
+                    caller.ip,
+                    caller.request_id,
+                    caller.reason,
+                ),
+                prepare=True,
+            )
+            found = connection.execute(_logged(statement, whose), {**params, "action": action}, prepare=True)
+        status, row = gate.fetchone(), found.fetchone()
+    refuse_unless_entered(status[0] if status else 401, caller.permission)
     if row is None:
         raise NotFound("There is no such record in this organization.")
     return (*row, status[1] if status else None)
