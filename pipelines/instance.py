@@ -21,6 +21,8 @@ storage:
       env: {STORAGE_URL}
 telemetry:
   enabled: false
+nux:
+  enabled: false
 concurrency:
   runs:
     max_concurrent_runs: 2

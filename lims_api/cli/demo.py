@@ -407,11 +407,12 @@ class _Demo:
         remember(self.installation.state, "ports.json", dict(self.ports))
         demo = self.labs[0].seeded.secrets
         console.print(f"\nAPI         {self.api}/docs")
-        console.print(f"Dashboard   {self._dashboard_link()}")
+        console.print(f"Dashboard   {self._dashboard_link()}", soft_wrap=True)  # one line can be clicked
         console.print(f"Dagster     http://127.0.0.1:{self.ports['dagster']}")
         console.print(f"MLflow      http://127.0.0.1:{self.ports['mlflow']}")
         console.print(
-            f"Passwords   {demo}/*.password (organization 'demo'; users reception, technician, pathologist, manager)"
+            f"Passwords   {demo}/*.password (organization 'demo'; users reception, technician, pathologist, manager)",
+            soft_wrap=True,
         )
         console.print("\nCtrl-C stops everything; the next `make demo` goes on with what is here.")
         while True:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -99,8 +99,8 @@ class Importer:
         if site is None:
             raise HistoryUnusable("the organization has no laboratory; add a site first")
         tests = connection.execute(
-            "select distinct on (code) code, id, loinc, unit from lims.test_definitions where organization_id = %s"
-            " order by code, version desc",
+            "select distinct on (code) code, id, loinc, unit, turnaround_minutes from lims.test_definitions"
+            " where organization_id = %s order by code, version desc",
             own,
         )
         analysers = connection.execute("select code, id from lims.analysers where organization_id = %s", own)
@@ -110,7 +110,9 @@ class Importer:
             own,
         )
         return _Known(
-            row[0], site[0], {code: {"id": id_, "loinc": loinc, "unit": unit} for code, id_, loinc, unit in tests},
+            row[0], site[0],
+            {code: {"id": id_, "loinc": loinc, "unit": unit, "turnaround": timedelta(minutes=minutes)}
+             for code, id_, loinc, unit, minutes in tests},
             dict(analysers.fetchall()), {(name, lot): id_ for name, lot, id_ in lots},
         )  # fmt: skip
 
@@ -192,15 +194,18 @@ class Importer:
             specimens.setdefault(row["accession_number"], (uuid7(), row))
             tests.setdefault((row["order_number"], row["test_code"]), uuid7())
         last: dict[str, datetime] = {}
+        due: dict[str, datetime] = {}
         for row in rows:
-            last[row["order_number"]] = max(row["authorised_at"], last.get(row["order_number"], row["authorised_at"]))
+            number, at = row["order_number"], row["ordered_at"] + self._known.tests[row["test_code"]]["turnaround"]
+            last[number] = max(row["authorised_at"], last.get(number, row["authorised_at"]))
+            due[number] = max(at, due.get(number, at))
         self._copy(
             connection, "orders",
             ("organization_id", "id", "order_number", "patient_id", "site_id", "priority", "status", "placed_at",
             "due_at",
              "completed_at", "occurred_at", "available_at"),
             ((tenant, id_, number, people[row["uhid"]].id, site, PRIORITY, ORDER_STATUS, row["ordered_at"],
-            row["ordered_at"],
+            due[number],
               last[number], row["ordered_at"], row["ordered_at"]) for number, (id_, row) in orders.items()),
             total=len(orders),
         )  # fmt: skip
@@ -218,7 +223,8 @@ class Importer:
             connection, "order_tests",
             ("organization_id", "id", "order_id", "test_code", "definition_id", "specimen_id", "status", "due_at"),
             ((tenant, id_, orders[number][0], code, self._known.tests[code]["id"],
-              specimens[first[number, code]["accession_number"]][0], TEST_STATUS, first[number, code]["ordered_at"])
+              specimens[first[number, code]["accession_number"]][0], TEST_STATUS,
+              first[number, code]["ordered_at"] + self._known.tests[code]["turnaround"])
              for (number, code), id_ in tests.items()),
             total=len(tests),
         )  # fmt: skip

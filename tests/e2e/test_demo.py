@@ -42,6 +42,22 @@ def test_a_day_leaves_nothing_lost_and_the_lake_holds_the_whole_ledger(day: Day)
     assert account["model"]["alias"] == "champion"
 
 
+@pytest.mark.req("0.2")
+def test_each_ordered_test_is_due_after_its_own_turnaround_also_when_it_was_imported(day: Day) -> None:
+    tests, wrong = day.rows(
+        "select count(*), count(*) filter (where t.due_at <> o.placed_at + d.turnaround_minutes * interval '1 minute')"
+        " from lims.order_tests t join lims.orders o on o.organization_id = t.organization_id and o.id = t.order_id"
+        " join lims.test_definitions d on d.organization_id = t.organization_id and d.id = t.definition_id"
+    )[0]
+    orders = day.rows(
+        "select o.due_at, max(t.due_at) from lims.orders o join lims.order_tests t"
+        " on t.organization_id = o.organization_id and t.order_id = o.id group by o.organization_id, o.id, o.due_at"
+    )
+
+    assert (tests > 0, wrong) == (True, 0)
+    assert {due == last for due, last in orders} == {True}
+
+
 # The organization of the CDISC pilot study: its history in bulk, each patient's last draw over the socket.
 
 UCUM = {"mEq/L": "meq/L"}  # the file's other units are written the same
