@@ -13,6 +13,7 @@ from rich.progress import Progress
 
 from lims_api.app import key_store
 from lims_api.cli.importing import HistoryUnusable, Importer
+from lims_api.cli.keys import stop_without_keys
 from lims_api.core.settings import settings
 
 
@@ -28,6 +29,7 @@ def app(argv: list[str]) -> int:
     if chosen.importer_database_url is None:
         print("lims history: set LIMS_IMPORTER_DATABASE_URL (role lims_importer)", file=sys.stderr)
         return 2
+    stop_without_keys(chosen)
     url, keys = chosen.importer_database_url.get_secret_value(), key_store(chosen)
     try:
         with Progress(console=Console(stderr=True), transient=True) as progress:

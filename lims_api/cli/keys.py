@@ -92,10 +92,10 @@ def erase(argv: list[str]) -> int:
 
 def warn_without_backup(chosen: Settings) -> str | None:
     """What start-up says when the keys were not backed up lately. Without usable keys the start ends here."""
+    stop_without_keys(chosen)
     try:
-        _refuse_without_keys(chosen)
         days = days_since_backup(chosen.keys_url.get_secret_value())
-    except (KeyStoreMissing, MasterKeyUnusable) as reason:
+    except KeyStoreMissing as reason:
         raise SystemExit(f"lims: {reason}") from None
     if days is not None and days <= chosen.key_backup_warning_days:
         return None
@@ -103,8 +103,15 @@ def warn_without_backup(chosen: Settings) -> str | None:
     return f"The keys were backed up {when}. Run `lims keys backup FILE` and lock the sheet away."
 
 
+def stop_without_keys(chosen: Settings) -> None:
+    """A program without its keys shows every patient as if erased, and lets nobody sign in: its start ends here."""
+    try:
+        _refuse_without_keys(chosen)
+    except (KeyStoreMissing, MasterKeyUnusable) as reason:
+        raise SystemExit(f"lims: {reason}") from None
+
+
 def _refuse_without_keys(chosen: Settings) -> None:
-    """A server without its keys shows every patient as if erased, and lets nobody sign in."""
     known = organizations_with_keys(chosen.keys_url.get_secret_value(), read_master_key(chosen.master_key_file))
     if not known and chosen.system_database_url is not None and _rows(chosen, "select id from lims.organizations"):
         raise KeyStoreMissing(

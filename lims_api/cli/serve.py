@@ -9,6 +9,7 @@ from granian.constants import Interfaces
 
 from lims_api import worker
 from lims_api.cli.keys import warn_without_backup
+from lims_api.core.keys import MasterKeyUnusable
 from lims_api.core.settings import settings
 from lims_api.core.telemetry import switch_telemetry_off
 
@@ -40,4 +41,7 @@ def work(argv: list[str]) -> int:
         argv
     )
     switch_telemetry_off()
-    return worker.main()
+    try:
+        return worker.main()  # it waits for a database that is away, but not for a key
+    except MasterKeyUnusable as reason:
+        raise SystemExit(f"lims: {reason}") from None

@@ -13,7 +13,7 @@ from lims_api.core.clock import business_day, utc_now
 from lims_api.core.db import Caller, actor_of, keys_of
 from lims_api.core.db.numbers import next_number
 from lims_api.core.errors import NotFound
-from lims_api.core.http.reading import read_row
+from lims_api.core.http import read_row
 from lims_api.core.ids import uuid7
 from lims_api.core.ledger import publish
 from lims_api.patients import queries

@@ -13,7 +13,7 @@ from lims_api.catalogue import service as catalogue
 from lims_api.core.access import saw, saw_many
 from lims_api.core.crypto import CannotUnseal
 from lims_api.core.db import Caller, actor_of, keys_of
-from lims_api.core.http.reading import read_row
+from lims_api.core.http import read_row
 from lims_api.patients import service as patients
 from lims_api.patients.sealing import Sealer
 from lims_api.results.identity_check import differences

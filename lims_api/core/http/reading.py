@@ -1,21 +1,17 @@
-"""A hot read: one JSON-building statement behind the gate, in one round trip, checked by pydantic (core_spike.md
-§3)."""
+"""A hot read: one statement behind the gate, in one round trip (core_spike.md §3)."""
 
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
-from fastapi import Response
 from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
-from pydantic import BaseModel
 
 from lims_api.core.access import SAW
 from lims_api.core.db import Caller, refuse_unless_entered
 from lims_api.core.errors import NotFound
 
-Out = TypeVar("Out", bound=BaseModel)
 _SHUT_DOWN = "57P"
 """How the server says that it ends a connection (57P01 and its neighbours); a cut line says nothing."""
 _ENTER = "select status, organization_id from lims.enter(%s, %s, %s, %s, %s, %s)"
@@ -58,25 +54,6 @@ def _read_row(caller: Caller, statement: str, params: Mapping[str, Any], action:
     if row is None:
         raise NotFound("There is no such record in this organization.")
     return (*row, status[1] if status else None)
-
-
-def read_json(
-    caller: Caller,
-    statement: str,
-    params: Mapping[str, Any],
-    out: type[Out],
-    *,
-    action: str,
-    whose: str,
-    finish: Any = None,
-) -> Response:
-    """`read_row` for a statement that selects one JSON text; `finish(model, organization_id)` may open sealed
-    fields."""
-    text, organization_id = read_row(caller, statement, params, action=action, whose=whose)
-    model = out.model_validate_json(text)
-    if finish is not None:
-        finish(model, organization_id)
-    return Response(model.__pydantic_serializer__.to_json(model), media_type="application/json")
 
 
 @lru_cache
