@@ -25,12 +25,25 @@ from lims_api.orders.router import router as orders
 from lims_api.organizations.router import router as organizations
 from lims_api.patients.router import router as patients
 from lims_api.qc.router import router as qc
+from lims_api.reports.router import public as public_reports
 from lims_api.reports.router import router as reports
 from lims_api.results.ports import RiskModels
 from lims_api.results.router import router as results
 from lims_api.specimens.router import router as specimens
 
-ROUTERS = (results, patients, orders, specimens, reports, identity, organizations, catalogue, equipment, qc)
+ROUTERS = (
+    results,
+    patients,
+    orders,
+    specimens,
+    reports,
+    public_reports,
+    identity,
+    organizations,
+    catalogue,
+    equipment,
+    qc,
+)
 """The busiest first: a request is matched against one after the other."""
 
 

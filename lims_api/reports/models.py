@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint
 from sqlalchemy.orm import Mapped
 
 from lims_api.core.db import Record, belongs_to, open_column, status_column
@@ -25,6 +25,7 @@ class Report(Record):
         belongs_to("orders", "order_id"),
         belongs_to("patients", "patient_id"),
         belongs_to("files", "file_id"),
+        Index("ix_reports_verification_code", "verification_code"),
     )
 
     order_id: Mapped[UUID] = open_column()

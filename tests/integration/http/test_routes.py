@@ -21,7 +21,7 @@ from lims_api.core.permissions import Permission
 from tests.factories import organization, staff
 from tests.integration.laboratory import LOT, MATERIAL, Answer, Laboratory, batch, message
 
-OPEN = {("POST", "/v1/sessions"), ("GET", "/healthz")}
+OPEN = {("POST", "/v1/sessions"), ("GET", "/healthz"), ("GET", "/verify/{code}")}
 """What needs no session."""
 READS = {("POST", "/v1/sessions"), ("POST", "/v1/patients/search")}
 """POST that changes nothing that a repeat would change twice."""
