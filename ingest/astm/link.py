@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-STX, ETX, EOT, ENQ, ACK, NAK, ETB = (bytes([code]) for code in (0x02, 0x03, 0x04, 0x05, 0x06, 0x15, 0x17))
+STX, ETX, EOT, ENQ, ETB = (bytes([code]) for code in (0x02, 0x03, 0x04, 0x05, 0x17))
 TEXT_BYTES = 240
 """The most a frame's text may have (LIS01-A2 6.3.1.2); what analysers send is often longer and is read all the same."""
 _FRAME = re.compile(
@@ -56,21 +56,32 @@ def unframed(capture: bytes) -> list[Transmission]:
 
 
 def _joined(part: bytes) -> Transmission:
-    body, expected, last = bytearray(), 1, b""
-    faults: list[str] = []
-    for match in _frames(part, faults):
+    strays: list[str] = []
+    kept: list[tuple[re.Match[bytes], str | None]] = []
+    for match in _frames(part, strays):
+        fault = _fault(match)
+        if kept and match["number"] == kept[-1][0]["number"]:
+            if kept[-1][1] is not None:  # it was refused and sent again
+                kept[-1] = match, fault
+                continue
+            if match["summed"] == kept[-1][0]["summed"]:
+                continue
+        kept.append((match, fault))
+    faults = [fault for _, fault in kept if fault] + strays
+    expected = 1
+    for match, _ in kept:
         number = int(match["number"])
-        if match["sum"] is None:
-            faults.append(f"frame {number} has no checksum")
-        elif checksum(match["summed"]) != match["sum"].upper():
-            faults.append(f"frame {number} has a wrong checksum")
-        if match["summed"] == last:
-            continue
         if number != expected:
             faults.append(f"frame {number} stands where {expected} should")
-        body += match["text"]
-        expected, last = (number + 1) % 8, match["summed"]
-    return Transmission(bytes(body), tuple(faults))
+        expected = (number + 1) % 8
+    return Transmission(b"".join(match["text"] for match, _ in kept), tuple(faults))
+
+
+def _fault(match: re.Match[bytes]) -> str | None:
+    number = int(match["number"])
+    if match["sum"] is None:
+        return f"frame {number} has no checksum"
+    return None if checksum(match["summed"]) == match["sum"].upper() else f"frame {number} has a wrong checksum"
 
 
 def _frames(part: bytes, faults: list[str]) -> Iterator[re.Match[bytes]]:

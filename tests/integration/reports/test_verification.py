@@ -61,10 +61,12 @@ def test_a_correction_puts_the_report_in_question_and_then_replaces_it(lab: Labo
 
     waiting = scan(lab, order_id).text
     lab.post("/v1/results/authorise", {"result_ids": [corrected["id"]]})
+    before_the_amended_report = scan(lab, order_id).text
     lab.settle()
 
-    assert IN_QUESTION in waiting
-    assert STANDS not in waiting
+    for page in (waiting, before_the_amended_report):
+        assert IN_QUESTION in page
+        assert STANDS not in page
     first, second = scan(lab, order_id).text, scan(lab, order_id, 2).text
     assert REPLACED in first
     assert STANDS not in first
@@ -80,6 +82,16 @@ def test_a_correction_back_again_leaves_only_the_last_version_standing(lab: Labo
     pages = [scan(lab, measured.drawn.order_id, version).text for version in (1, 2, 3)]
 
     assert [STANDS in page for page in pages] == [False, False, True]
+
+
+def test_a_correction_to_the_same_value_leaves_one_version_standing(lab: Laboratory) -> None:
+    measured = released(lab)
+    correct(lab, measured, "85")
+    lab.settle()
+
+    versions = range(1, 1 + len(reports(lab, measured.drawn.order_id)))
+
+    assert [STANDS in scan(lab, measured.drawn.order_id, version).text for version in versions][-1]
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,13 @@ def test_a_frame_that_was_sent_again_counts_once(bodies: list[bytes], size: int,
     assert unframed(capture) == [Transmission(body) for body in bodies]
 
 
+def test_a_damaged_frame_that_was_sent_again_is_replaced_and_not_doubled() -> None:
+    first, second = framed(b"R|1|^^^GLU|85\r", 8)
+    damaged = first.replace(b"GLU", b"GLV").replace(b"R|1", b"R|7")
+
+    assert unframed(ENQ + damaged + damaged + first + second + EOT) == [Transmission(b"R|1|^^^GLU|85\r")]
+
+
 @given(BODIES.filter(lambda body: len(body.strip()) > 3), st.data())
 def test_a_changed_byte_is_told(body: bytes, data: st.DataObject) -> None:
     whole = b"".join(framed(body, 50))
