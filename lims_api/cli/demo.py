@@ -24,7 +24,7 @@ from rich.console import Console
 
 from lims_api.cli.installation import PORTS, free_port, install, remember, secret_file
 from lims_api.cli.processes import ProcessDied, Processes, until_told_to_stop
-from lims_api.cli.seeding import Control, NewOrganization, Seeded, definitions, example_tests, seed
+from lims_api.cli.seeding import Control, NewAnalyser, NewOrganization, Seeded, definitions, example_tests, seed
 from lims_api.core.clock import utc_now
 from lims_api.core.db import open_database
 from lims_api.core.ids import uuid7
@@ -185,20 +185,18 @@ class _Demo:
         yield self._organization("cdisc", "CDISC Pilot Study Laboratory", own, "BS480-C", "bench-c"), study
 
     def _organization(self, code: str, name: str, tests: list[Any], analyser: str, channel: str) -> NewOrganization:
-        return NewOrganization(
-            code=code, name=name, tests=tests, analyser_code=analyser, channel=channel,
-            units_sent={test.code: test.unit for test in tests},
-            controls=self._controls(),
-        )  # fmt: skip
+        units = {test.code: test.unit for test in tests}
+        one = NewAnalyser(analyser, "Chemistry analyser", "mindray_bs", channel, units)
+        return NewOrganization(code=code, name=name, tests=tests, analysers=[one], controls=self._controls(analyser))
 
-    def _controls(self) -> list[Control]:
+    def _controls(self, analyser: str) -> list[Control]:
         """The targets that the virtual laboratory's control lots were given."""
         columns = ("material", "lot_number", "level", "test_code", "mean", "sd")
         rows = pl.read_parquet(
             self.installation.folder / "demo" / "history" / "controls.parquet", columns=list(columns)
         )
         return [
-            Control(material, lot, level, code, Decimal(repr(mean)), Decimal(repr(sd)))
+            Control(analyser, material, lot, level, code, Decimal(repr(mean)), Decimal(repr(sd)))
             for material, lot, level, code, mean, sd in rows.select(columns).unique().sort(columns).iter_rows()
         ]
 

@@ -1,4 +1,4 @@
-"""A new organization that can work at once: sites, roles, staff, catalogue, an analyser, controls. EXAMPLE content."""
+"""A new organization that can work at once: sites, roles, staff, catalogue, analysers, controls. EXAMPLE content."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from lims_api.core.db import Database, SystemCaller, transaction
 from lims_api.core.ids import uuid7
 from lims_api.core.permissions import Permission
 from lims_api.equipment import service as equipment
-from lims_api.equipment.models import Analyser
 from lims_api.identity import service as identity
 from lims_api.identity.models import UserKind
 from lims_api.organizations import service as organizations
@@ -74,9 +73,21 @@ STAFF = (
 
 
 @dataclass(frozen=True)
-class Control:
-    """The target of one test at one level of a control lot."""
+class NewAnalyser:
+    """An instrument, its gateway channel, and the unit it sends each test in (by the test's code, which it sends)."""
 
+    code: str
+    name: str
+    model: str
+    channel: str
+    units_sent: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Control:
+    """The target of one test at one level of a control lot on one analyser."""
+
+    analyser_code: str
     material: str
     lot_number: str
     level: int
@@ -92,9 +103,7 @@ class NewOrganization:
     code: str
     name: str
     tests: Sequence[DefinitionIn]
-    analyser_code: str
-    channel: str
-    units_sent: dict[str, str]
+    analysers: Sequence[NewAnalyser]
     controls: Sequence[Control]
 
 
@@ -145,19 +154,17 @@ def _make(database: Database, secrets: Path, wanted: NewOrganization) -> None:
         _staff(session, secrets)
         for test in wanted.tests:
             catalogue.add_version(session, test)
-        analyser = equipment.add_analyser(
-            session,
-            code=wanted.analyser_code,
-            name="Chemistry analyser",
-            model="mindray_bs",
-            channel=wanted.channel,
-            site_id=lab.id,
-        )
-        for test in wanted.tests:
-            equipment.map_code(
-                session, analyser, test.code, test_code=test.code, unit_sent=wanted.units_sent[test.code]
-            )
-    _approve(database, organization_id, analyser, wanted)
+        for analyser in wanted.analysers:
+            _analyser(session, analyser, lab.id)
+    _approve(database, organization_id, wanted)
+
+
+def _analyser(session: Session, wanted: NewAnalyser, site_id: UUID) -> None:
+    analyser = equipment.add_analyser(
+        session, code=wanted.code, name=wanted.name, model=wanted.model, channel=wanted.channel, site_id=site_id
+    )
+    for code, unit in wanted.units_sent.items():
+        equipment.map_code(session, analyser, code, test_code=code, unit_sent=unit)
 
 
 def _staff(session: Session, secrets: Path) -> None:
@@ -176,7 +183,7 @@ def _staff(session: Session, secrets: Path) -> None:
     secret_file(secrets / "gateway.key", identity.make_api_key(session, gateway))
 
 
-def _approve(database: Database, organization_id: UUID, analyser: Analyser, wanted: NewOrganization) -> None:
+def _approve(database: Database, organization_id: UUID, wanted: NewOrganization) -> None:
     """The example pathologist approves the example catalogue and control targets: an act of theirs in the ledger."""
     with transaction(SystemCaller(database=database, organization_id=organization_id)) as session:
         pathologist = identity.user_named(session, "pathologist").id
@@ -186,11 +193,12 @@ def _approve(database: Database, organization_id: UUID, analyser: Analyser, want
             catalogue.approve(session, test.code)
         expires_on: date = business_day(utc_now() + timedelta(days=365))
         lots: dict[tuple[str, str], Any] = {}
+        analysers = {analyser.code: analyser.id for analyser in equipment.all_analysers(session)}
         for control in wanted.controls:
             key = (control.material, control.lot_number)
             if key not in lots:
                 lots[key] = qc.add_lot(session, *key, expires_on=expires_on)
             qc.set_target(
-                session, lots[key], control.level, control.test_code, analyser_id=analyser.id, mean=control.mean,
-                sd=control.sd, source="EXAMPLE of the virtual laboratory",
+                session, lots[key], control.level, control.test_code, analyser_id=analysers[control.analyser_code],
+                mean=control.mean, sd=control.sd, source="EXAMPLE of the virtual laboratory",
             )  # fmt: skip

@@ -23,7 +23,7 @@ from lims_api.adapters.ml_scores import ModelFolder
 from lims_api.app import Services
 from lims_api.cli.installation import Installation, free_port, install
 from lims_api.cli.processes import Processes
-from lims_api.cli.seeding import Control, NewOrganization, Seeded, example_tests, seed
+from lims_api.cli.seeding import Control, NewAnalyser, NewOrganization, Seeded, example_tests, seed
 from lims_api.core.clock import utc_now
 from lims_api.core.db import Database, SystemCaller, open_database, transaction
 from lims_api.core.db.embedded import destroy
@@ -160,12 +160,12 @@ def _organization(codes: tuple[str, ...]) -> NewOrganization:
         glucose.model_copy(update={"code": code, "name": f"Test {code}"}) for code in codes if code.startswith("X")
     ]
     controls = [
-        Control("Bench control", "B1", level, code, Decimal(100), Decimal(2)) for level in (1, 2) for code in codes
+        Control("A1", "Bench control", "B1", level, code, Decimal(100), Decimal(2))
+        for level in (1, 2)
+        for code in codes
     ]
-    return NewOrganization(
-        code="bench", name="Bench", tests=tests, analyser_code="A1", channel="bench-1",
-        units_sent={test.code: test.unit for test in tests}, controls=controls,
-    )  # fmt: skip
+    first = NewAnalyser("A1", "Analyser 1", "mindray_bs", "bench-1", {test.code: test.unit for test in tests})
+    return NewOrganization(code="bench", name="Bench", tests=tests, analysers=[first], controls=controls)
 
 
 def _put_in_control(lab: BenchLaboratory) -> None:

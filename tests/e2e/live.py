@@ -32,7 +32,7 @@ from sqlalchemy.exc import DBAPIError
 from ingest.spool import Spool, open_spool
 from lims_api.cli.installation import Installation, install
 from lims_api.cli.processes import Processes
-from lims_api.cli.seeding import Control, NewOrganization, Seeded, example_tests, seed
+from lims_api.cli.seeding import Control, NewAnalyser, NewOrganization, Seeded, example_tests, seed
 from lims_api.core.clock import utc_now
 from lims_api.core.db import Database, SystemCaller, open_database, transaction
 from lims_api.core.db.embedded import Cluster, destroy
@@ -398,12 +398,12 @@ def _compile(target: str) -> subprocess.Popen[bytes]:
 def _organization() -> NewOrganization:
     tests = example_tests()
     controls = [
-        Control("Live control", "L1", level, test.code, Decimal(100), Decimal(2)) for level in (1, 2) for test in tests
+        Control("A1", "Live control", "L1", level, test.code, Decimal(100), Decimal(2))
+        for level in (1, 2)
+        for test in tests
     ]
-    return NewOrganization(
-        code="live", name="Live", tests=tests, analyser_code="A1", channel=CHANNELS[0],
-        units_sent={test.code: test.unit for test in tests}, controls=controls,
-    )  # fmt: skip
+    first = NewAnalyser("A1", "First", "mindray_bs", CHANNELS[0], {test.code: test.unit for test in tests})
+    return NewOrganization(code="live", name="Live", tests=tests, analysers=[first], controls=controls)
 
 
 def _put_in_control(lab: LiveLaboratory) -> None:

@@ -484,10 +484,14 @@ def open_laboratory(environment: Environment, folder: Path, *, code: str = "spin
 def _seed(environment: Environment, client: TestClient, services: Services, folder: Path, code: str) -> Laboratory:
     tests = [*seeding.example_tests(), _restricted()]
     wanted = seeding.NewOrganization(
-        code=code, name="Nidan Test Laboratory", tests=tests, analyser_code="BS-1", channel=CHANNEL,
-        units_sent={test.code: test.unit for test in tests},
+        code=code, name="Nidan Test Laboratory", tests=tests,
+        analysers=[
+            seeding.NewAnalyser(
+                "BS-1", "Chemistry analyser", "mindray_bs", CHANNEL, {test.code: test.unit for test in tests}
+            )
+        ],
         controls=[
-            seeding.Control(MATERIAL, LOT, level, test.code, Decimal(100 * level), Decimal(1))
+            seeding.Control("BS-1", MATERIAL, LOT, level, test.code, Decimal(100 * level), Decimal(1))
             for test in tests for level in LEVELS
         ],
     )  # fmt: skip
