@@ -23,6 +23,14 @@ select count(*) from lims.parked_observations p join lims.instrument_messages m
   on m.organization_id = p.organization_id and m.id = p.message_id
  where m.kind = 'patient' and p.recorded_at >= %s
 """
+BY_ANALYSER = """
+select a.code, count(r.id), count(r.id) filter (where r.is_automatic), count(r.id) filter (where r.status = 'held')
+  from lims.analysers a
+  left join lims.results r on r.organization_id = a.organization_id and r.analyser_id = a.id
+   and r.entry = 'instrument' and r.recorded_at >= %s
+ where a.organization_id = %s
+ group by a.code order by a.code
+"""
 LIVE = "from lims.results where entry = 'instrument' and recorded_at >= %s"
 Count = Callable[..., int]
 
@@ -54,7 +62,10 @@ class Account:
                 "bronze_rows": self._bronze_rows(),
                 "marts": self._marts(),
                 "model": model(self.installation, self.labs[0]),
-                "organizations": {lab.code: self._of(count, lab) for lab in self.labs},
+                "organizations": {
+                    lab.code: self._of(count, lab) | {"analysers": self._by_analyser(connection, lab)}
+                    for lab in self.labs
+                },
             }
 
     def _results(self, count: Count) -> dict[str, int]:
@@ -81,6 +92,11 @@ class Account:
             "model": model(self.installation, lab),
             "day": self.reports.get(lab.code),
         }
+
+    def _by_analyser(self, connection: psycopg.Connection[Any], lab: Lab) -> dict[str, dict[str, int]]:
+        names = ("results_recorded", "auto_released", "held")
+        rows = connection.execute(BY_ANALYSER, (self.began, lab.seeded.organization_id)).fetchall()
+        return {code: dict(zip(names, counts, strict=True)) for code, *counts in rows}
 
     def _bronze_rows(self) -> int:
         """Counted in the lake, not in what the capture said."""

@@ -16,6 +16,7 @@ import psycopg
 
 from lims_api.cli.demo.account import Account, manifest
 from lims_api.cli.demo.calling import call
+from lims_api.cli.demo.ending import in_words, logins, summary_table
 from lims_api.cli.demo.laboratories import CDISC, STUDY, Lab, wanted
 from lims_api.cli.demo.stages import Stages, console
 from lims_api.cli.installation import PORTS, free_port, install, remember
@@ -205,13 +206,10 @@ class Demonstration:
         }  # fmt: skip
         target = self.installation.folder / "demo.json"
         target.write_text(json.dumps(summary, indent=2, default=str) + "\n")
-        console.print(
-            f"\n[bold]{summary['results_recorded']}[/bold] results recorded of {summary['results_sent']} sent"
-            f" ({summary['results_parked']} parked, {summary['results_lost']} lost, {summary['results_duplicated']}"
-            f" twice);"
-            f" {summary['auto_released']} released automatically, {summary['held']} held; {summary['reports']} reports;"
-            f" {summary['seconds']['total']} s in all. The whole account: {target}"
-        )
+        console.print()
+        console.print(summary_table(summary))
+        console.print(in_words(summary))
+        console.print(f"The whole account: {target}")
 
     def _urls(self) -> dict[str, str]:
         gateways = {
@@ -232,19 +230,25 @@ class Demonstration:
         ):
             self.processes.start(name, ["lims_api.cli", *command], environment)
         remember(self.installation.state, "ports.json", dict(self.ports))
-        demo = self.labs[0].seeded.secrets
-        console.print(f"\nAPI         {self.api}/docs")
-        console.print(f"Dashboard   {self._dashboard_link()}", soft_wrap=True)  # one line can be clicked
-        console.print(f"Dagster     http://127.0.0.1:{self.ports['dagster']}")
-        console.print(f"MLflow      http://127.0.0.1:{self.ports['mlflow']}")
-        console.print(
-            f"Passwords   {demo}/*.password (organization 'demo'; users reception, technician, pathologist, manager)",
-            soft_wrap=True,
-        )
+        console.print()
+        for what, address in self._addresses():
+            console.print(f"{what:11} {address}", soft_wrap=True)  # one line can be clicked
+        console.print()
+        console.print(logins(self.labs, self.installation.folder))
         console.print("\nCtrl-C stops everything; the next `make demo` goes on with what is here.")
         while True:
             self.processes.check()
             time.sleep(1)
+
+    def _addresses(self) -> list[tuple[str, str]]:
+        lines = [(f"{lab.code} {one.code}", lab.gateway(one)) for lab in self.labs for one in lab.analysers]
+        return [
+            ("API", f"{self.api}/docs"),
+            ("Dashboard", self._dashboard_link()),
+            ("Dagster", f"http://127.0.0.1:{self.ports['dagster']}"),
+            ("MLflow", f"http://127.0.0.1:{self.ports['mlflow']}"),
+            *lines,
+        ]
 
     def _dashboard_link(self) -> str:
         return str(call(self.api, self.labs[0], "manager", "GET", "/v1/dashboard-link")["url"])
