@@ -56,6 +56,8 @@ class Demonstration:
         try:
             with Processes(self.installation.folder / "logs") as self.processes:
                 self._prepare()
+                if not self.options.once:
+                    self._open()
                 self._day()
                 self.stages.seconds["total"] = round(time.monotonic() - started, 1)
                 self._tell()
@@ -198,6 +200,19 @@ class Demonstration:
             " reported"
         )
 
+    def _open(self) -> None:
+        """Dashboards, Dagster and MLflow, so that the day can be watched."""
+        self.ports["dagster"], self.ports["mlflow"] = self._port("dagster"), self._port("mlflow")
+        environment = dict(self.environment) | {"LIMS_DAGSTER_PORT": str(self.ports["dagster"])}
+        for name, command in (
+            ("dashboards", ["dashboards", "--port", str(self.ports["dashboards"])]),
+            ("dagster", ["pipelines", "serve"]),
+            ("mlflow", ["mlflow", "--port", str(self.ports["mlflow"])]),
+        ):
+            self.processes.start(name, ["lims_api.cli", *command], environment)
+        remember(self.installation.state, "ports.json", dict(self.ports))
+        self._print_addresses()
+
     # the end
 
     def _tell(self) -> None:
@@ -220,25 +235,19 @@ class Demonstration:
         return {"api": self.api, "api_reference": f"{self.api}/docs"} | gateways
 
     def _stay(self) -> None:
-        """Dashboards, Dagster and MLflow join; everything runs until Ctrl-C."""
-        self.ports["dagster"], self.ports["mlflow"] = self._port("dagster"), self._port("mlflow")
-        environment = dict(self.environment) | {"LIMS_DAGSTER_PORT": str(self.ports["dagster"])}
-        for name, command in (
-            ("dashboards", ["dashboards", "--port", str(self.ports["dashboards"])]),
-            ("dagster", ["pipelines", "serve"]),
-            ("mlflow", ["mlflow", "--port", str(self.ports["mlflow"])]),
-        ):
-            self.processes.start(name, ["lims_api.cli", *command], environment)
-        remember(self.installation.state, "ports.json", dict(self.ports))
+        """Everything runs until Ctrl-C."""
         console.print()
-        for what, address in self._addresses():
-            console.print(f"{what:11} {address}", soft_wrap=True)  # one line can be clicked
+        self._print_addresses()
         console.print()
         console.print(logins(self.labs, self.installation.folder))
         console.print("\nCtrl-C stops everything; the next `make demo` goes on with what is here.")
         while True:
             self.processes.check()
             time.sleep(1)
+
+    def _print_addresses(self) -> None:
+        for what, address in self._addresses():
+            console.print(f"{what:14} {address}", soft_wrap=True)  # one line can be clicked
 
     def _addresses(self) -> list[tuple[str, str]]:
         lines = [(f"{lab.code} {one.code}", lab.gateway(one)) for lab in self.labs for one in lab.analysers]
