@@ -2,10 +2,21 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
+from enum import StrEnum
 from itertools import pairwise
 from typing import Protocol, TypeVar
 
 ANY_SEX = "any"
+
+
+class Pregnancy(StrEnum):
+    """For whom an interval holds: whether she is pregnant or not, who is not, or who is in one trimester."""
+
+    ANY = "any"
+    NOT_PREGNANT = "not_pregnant"
+    TRIMESTER_1 = "trimester_1"
+    TRIMESTER_2 = "trimester_2"
+    TRIMESTER_3 = "trimester_3"
 
 
 class Band(Protocol):
