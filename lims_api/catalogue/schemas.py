@@ -2,17 +2,26 @@
 
 from datetime import date
 from decimal import Decimal
+from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from lims_api.catalogue.models import ReferenceInterval, TestDefinition
+from lims_api.catalogue.models import ReferenceInterval, ResultKind, TestDefinition
+from lims_api.catalogue.reference_intervals import Pregnancy
+
+Code = Annotated[str, Field(pattern="^[A-Z0-9_]{1,16}$")]
+Day = Annotated[date | None, BeforeValidator(lambda value: value or None)]
+Names = Annotated[dict[Annotated[str, Field(pattern="^[a-z]{2}$")], Annotated[str, Field(min_length=1)]], Field()]
 
 
 class IntervalIn(BaseModel):
+    """Limits for one sex, state of pregnancy and age band; `age_to_days` is exclusive."""
+
     model_config = ConfigDict(extra="forbid")
 
     sex: str = Field(default="any", pattern="^(any|male|female)$")
+    pregnancy: Pregnancy = Pregnancy.ANY
     age_from_days: int = Field(default=0, ge=0)
     age_to_days: int = Field(default=55_000, gt=0)
     low: Decimal | None = None
@@ -21,14 +30,33 @@ class IntervalIn(BaseModel):
     critical_high: Decimal | None = None
     source: str = Field(min_length=3)
 
+    @model_validator(mode="after")
+    def _of_a_person(self) -> Self:
+        if self.pregnancy is not Pregnancy.ANY and self.sex != "female":
+            raise ValueError("an interval for a state of pregnancy is one of sex 'female'")
+        return self
 
-class DefinitionIn(BaseModel):
-    """A test as a reviewed file states it; units in UCUM, limits in that unit."""
+
+class Reviewed(BaseModel):
+    """What every row of a reviewed file says of itself. Who approved it stands there for readers: a file approves
+    nothing, a person does, in the system."""
 
     model_config = ConfigDict(extra="forbid")
 
-    code: str = Field(pattern="^[A-Z0-9_]{1,16}$")
-    name: str
+    is_example: bool = False
+    source: str = Field(min_length=3)
+    approved_by: str = ""
+    approved_on: Day = None
+
+
+class DefinitionIn(Reviewed):
+    """A test as a reviewed file states it; units in UCUM, limits in that unit; names by language code."""
+
+    code: Code
+    name: str = Field(min_length=1)
+    translations: Names = {}
+    kind: ResultKind = ResultKind.NUMERIC
+    allowed_values: list[str] = []
     loinc: str = Field(pattern=r"^\d{1,7}-\d$")
     unit: str
     decimals: int = Field(ge=0, le=6)
@@ -42,24 +70,70 @@ class DefinitionIn(BaseModel):
     delta_window_days: int | None = Field(default=None, gt=0)
     turnaround_minutes: int = Field(gt=0)
     is_restricted: bool = False
-    is_example: bool = False
-    source: str = Field(min_length=3)
     intervals: list[IntervalIn]
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> Self:
+        if (self.kind is ResultKind.CODED) != bool(self.allowed_values):
+            raise ValueError("a coded test, and no other, names its allowed_values")
+        if len(set(self.allowed_values)) != len(self.allowed_values):
+            raise ValueError("one of the allowed_values stands twice")
+        numbers = (self.reportable_low, self.reportable_high, self.delta_limit_percent)
+        if self.kind is not ResultKind.NUMERIC and (self.unit or self.intervals or numbers != (None,) * 3):
+            raise ValueError(f"a {self.kind} result has no unit, intervals, reportable or delta limits")
+        return self
+
+
+class PanelIn(Reviewed):
+    """Tests that are ordered under one code, as a reviewed file states them; they keep their order."""
+
+    code: Code
+    name: str = Field(min_length=1)
+    translations: Names = {}
+    tests: list[Code] = Field(min_length=1)
+
+
+class CatalogueIn(BaseModel):
+    """A reviewed file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    test: list[DefinitionIn] = []
+    panel: list[PanelIn] = []
 
 
 class TestOut(BaseModel):
     code: str
     version: int
     name: str
+    translations: dict[str, str]
+    kind: ResultKind
     loinc: str
     unit: str
     turnaround_minutes: int
+    is_restricted: bool
+    is_example: bool
+    approved_on: date | None
+
+
+class PanelOut(BaseModel):
+    code: str
+    version: int
+    name: str
+    translations: dict[str, str]
+    tests: list[str]
     is_example: bool
     approved_on: date | None
 
 
 class ApprovalOut(BaseModel):
     definition_id: UUID
+    version: int
+    approved_on: date
+
+
+class PanelApprovalOut(BaseModel):
+    panel_id: UUID
     version: int
     approved_on: date
 
@@ -73,6 +147,9 @@ class Definition(BaseModel):
     code: str
     version: int
     name: str
+    translations: dict[str, str]
+    kind: ResultKind
+    allowed_values: tuple[str, ...]
     loinc: str
     unit: str
     decimals: int
@@ -91,18 +168,25 @@ class Definition(BaseModel):
     bands: tuple["Limits", ...] = ()
 
     @classmethod
-    def of(cls, row: TestDefinition, bands: list[ReferenceInterval], *, is_restricted: bool) -> "Definition":
-        """From the rows; approved only when the definition and every band are, restricted when any version is."""
+    def of(
+        cls, row: TestDefinition, bands: list[ReferenceInterval], *, is_restricted: bool, may_count: bool
+    ) -> "Definition":
+        """From the rows; approved only when the definition and every band are and an approval of it may count (of an
+        EXAMPLE: nowhere but in an example organization), restricted when any version is."""
         limits = tuple(Limits.model_validate(band) for band in bands)
-        approved = row.approved_by_id is not None and all(band.approved_by_id is not None for band in bands)
+        approvers = [row.approved_by_id, *(band.approved_by_id for band in bands)]
+        approved = may_count and None not in approvers
         derived = {"is_approved": approved, "is_restricted": is_restricted, "bands": limits}
         return cls(**{name: getattr(row, name) for name in cls.model_fields if name not in derived}, **derived)
 
 
 class Limits(BaseModel):
+    """One band of a definition."""
+
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
     sex: str
+    pregnancy: Pregnancy
     age_from_days: int
     age_to_days: int
     low: Decimal | None

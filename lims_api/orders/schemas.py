@@ -1,9 +1,10 @@
 """Placing an order."""
 
 from datetime import datetime
+from typing import Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field, model_validator
 
 from lims_api.orders.models import Priority
 
@@ -12,8 +13,15 @@ class OrderIn(BaseModel):
     patient_id: UUID
     site_id: UUID
     priority: Priority = Priority.ROUTINE
-    tests: list[str] = Field(min_length=1, max_length=100, description="test codes")
+    tests: list[str] = Field(default=[], max_length=100, description="test codes")
+    panel_codes: list[str] = Field(default=[], max_length=30, description="panels; their tests are ordered once each")
     placed_at: AwareDatetime | None = Field(default=None, description="when the order was taken; now if absent")
+
+    @model_validator(mode="after")
+    def _of_something(self) -> Self:
+        if not self.tests and not self.panel_codes:
+            raise ValueError("an order names at least one test or panel")
+        return self
 
 
 class OrderRef(BaseModel):

@@ -21,11 +21,12 @@ from lims_api.patients import service as patients
 
 
 def place(session: Session, wanted: OrderIn) -> Order:
-    """A new order: each test under its newest definition, due by its turnaround target."""
+    """A new order: each test, also of its panels, once under its newest definition, due by its turnaround target."""
     organization_id = actor_of(session).organization_id
     patient = patients.get(session, wanted.patient_id, lock=True)
     site = organizations.site(session, wanted.site_id)
-    tests = [catalogue.newest(session, code) for code in dict.fromkeys(wanted.tests)]
+    codes = dict.fromkeys([*wanted.tests, *catalogue.tests_of_panels(session, wanted.panel_codes)])
+    tests = [catalogue.newest(session, code) for code in codes]
     placed_at = wanted.placed_at or utc_now()
     due = {test.code: placed_at + timedelta(minutes=test.turnaround_minutes) for test in tests}
     year = business_day(placed_at).year

@@ -35,3 +35,7 @@ class AuthorisationRefused(Unprocessable):
 
 class NotANumber(Unprocessable):
     slug, title = "not-a-number", "The value is not a number"
+
+
+class NotAllowed(Unprocessable):
+    slug, title = "value-not-allowed", "The value is none of the test's values"

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from ingest.contract import Observation
+from lims_api.catalogue.models import ResultKind
 from lims_api.catalogue.reference_intervals import interval_for, within
 from lims_api.catalogue.schemas import Definition, Limits
 from lims_api.equipment.service import Mapping
@@ -232,7 +233,7 @@ class Judge:
             in_control=_QC_REASON[controls[candidate.source.id, definition.code]],
             instrument_flagged=any(item not in PLAIN_FLAGS for item in observation.flags),
             is_final=observation.status in FINAL,
-            is_numeric=value is not None,
+            is_numeric=value is not None and definition.kind is ResultKind.NUMERIC,
             is_censored=observation.comparator is not None,
             is_critical=verdict.is_critical,
             within_reportable_range=value is not None

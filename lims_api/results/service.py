@@ -11,6 +11,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lims_api.catalogue import service as catalogue
+from lims_api.catalogue.models import ResultKind
+from lims_api.catalogue.schemas import Definition
 from lims_api.core.clock import utc_now
 from lims_api.core.db import actor_of, keys_of
 from lims_api.core.ids import uuid7
@@ -22,6 +24,7 @@ from lims_api.organizations import service as organizations
 from lims_api.results.autoverification import RULES_VERSION, Reason
 from lims_api.results.errors import (
     AuthorisationRefused,
+    NotAllowed,
     NotANumber,
     NotAuthorisable,
     OwnEntry,
@@ -95,8 +98,8 @@ def correct(session: Session, result_id: UUID, *, value_text: str, reason: str, 
     ).first()
     if old.status in (ResultStatus.SUPERSEDED, ResultStatus.REJECTED) or newer is not None:
         raise ResultNotCorrectable("A newer version of this result exists, or it was set aside. Correct the newest.")
-    value = _number(value_text)
     definition = catalogue.definitions(session, {old.definition_id})[old.definition_id]
+    value = _corrected(definition, value_text)
     of_the_same = select(func.max(Result.version)).where(
         Result.specimen_id == old.specimen_id, Result.test_code == old.test_code
     )
@@ -145,8 +148,10 @@ def sign_standing_authorisation(
     if not now < valid_to:
         raise AuthorisationRefused("`valid_to` must lie in the future.")
     for code in test_codes:
-        if catalogue.newest(session, code).is_restricted:
-            raise AuthorisationRefused(f"{code} is restricted and is never released automatically.", test=code)
+        test = catalogue.newest(session, code)
+        if test.is_restricted or test.kind is not ResultKind.NUMERIC:
+            kind = "restricted" if test.is_restricted else f"a {test.kind} result"
+            raise AuthorisationRefused(f"{code} is {kind} and is never released automatically.", test=code)
     signed = StandingAuthorisation(
         organization_id=actor_of(session).organization_id, signatory_id=actor_of(session).actor_id,
         rules_version=rules_version, model_version=model_version, test_codes=sorted(set(test_codes)), signed_at=now,
@@ -173,15 +178,27 @@ def _found(session: Session, result_ids: Collection[UUID], *, lock: bool = False
     return found
 
 
-def _refuse_unless_authorisable(result: Result, actor: UUID, definition: Any) -> None:
+def _refuse_unless_authorisable(result: Result, actor: UUID, definition: Definition) -> None:
     if result.status is not ResultStatus.HELD:
         raise ResultNotHeld(f"A result is {result.status}.", result=str(result.id), status_now=result.status)
     if result.entered_by_id == actor:
         raise OwnEntry("Another person must authorise what you entered.", result=str(result.id))
     if not definition.is_approved:
         raise NotAuthorisable("The definition of this test is not approved.", result=str(result.id))
-    if result.value is None or result.unit != definition.unit:
-        raise NotAuthorisable("Correct the value first: it has no number, or an unknown unit.", result=str(result.id))
+    if not _is_of_its_kind(result, definition):
+        raise NotAuthorisable(
+            "Correct the value first: it has no number, an unknown unit, or is none of the test's values.",
+            result=str(result.id),
+        )
+
+
+def _is_of_its_kind(result: Result, definition: Definition) -> bool:
+    """A number in the test's unit, one of a coded test's values, or any text of a text test."""
+    if definition.kind is ResultKind.NUMERIC:
+        return result.value is not None and result.unit == definition.unit
+    if definition.kind is ResultKind.CODED:
+        return result.value_text in definition.allowed_values
+    return bool(result.value_text.strip())
 
 
 def _supersede(session: Session, result: Result) -> None:
@@ -227,6 +244,18 @@ def _id(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         return UUID(int=0)
+
+
+def _corrected(definition: Definition, text: str) -> Decimal | None:
+    """The number of a numeric result; None for a coded one, which must be one of its values. What a person would type
+    into a text result may name somebody: it is not taken here."""
+    if definition.kind is ResultKind.NUMERIC:
+        return _number(text)
+    if definition.kind is ResultKind.TEXT:
+        raise NotAllowed("A text result is not corrected by typing. Reject it and measure again.")
+    if text not in definition.allowed_values:
+        raise NotAllowed(f"Give one of: {', '.join(definition.allowed_values)}.", test=definition.code)
+    return None
 
 
 def _number(text: str) -> Decimal:
