@@ -25,7 +25,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "core/settings.py",
         "core/telemetry.py",
         "cli/installation.py",  # what the programs that it starts are given
-        "cli/demo.py",
+        "cli/demo/play.py",
     ),
     r"\bHTTPException\b": ("core/http/problem.py",),
     r"\bexcept (Exception|BaseException)\b|\bexcept:": ("worker.py",),
@@ -35,13 +35,13 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     r"\bset_config\(": ("core/http/reading.py",),
     r"\bprint\(": ("cli.py",),
     r"\blogging\.getLogger\(": ("core/telemetry.py",),
-    r"\blims\.(ledger|outbox)\b": ("core/ledger.py", "migrations/env.py", "cli/demo.py"),
+    r"\blims\.(ledger|outbox)\b": ("core/ledger.py", "migrations/env.py", "cli/demo/account.py"),
     r"\bcascade\b|ondelete": (),
 }
 """Pattern → the files of `lims_api` that may hold it (`migrations/versions` and SQL files apart)."""
 
 ALSO: dict[str, str] = {
-    "cli.py": r"cli(_\w+)?\.py|cli/\w+\.py",
+    "cli.py": r"cli(_\w+)?\.py|cli/(\w+/)?\w+\.py",
     "worker.py": r"worker\.py|core/relay\.py|(\w+/)(jobs|subscribers)\.py",
 }
 """Outer loops and operator commands come in several files; the name that stands for them."""
