@@ -149,11 +149,12 @@ def approve(session: Session, code: str) -> TestDefinition:
     return definition
 
 
-def approve_all(session: Session, definitions: Iterable[TestDefinition]) -> None:
+def approve_all(session: Session, definitions: Iterable[TestDefinition], panels: Iterable[Panel] = ()) -> None:
     """The caller approves these versions and their intervals, dated today."""
     approver, day = actor_of(session).actor_id, business_day(utc_now())
-    rows: list[TestDefinition | ReferenceInterval] = list(definitions)
-    rows += [band for bands in _bands(session, [row.id for row in rows]).values() for band in bands]
+    rows: list[TestDefinition | ReferenceInterval | Panel] = list(definitions)
+    bands = _bands(session, [row.id for row in rows]).values()
+    rows += [*(band for some in bands for band in some), *panels]
     for row in rows:
         row.approved_by_id, row.approved_on = approver, day
     session.flush()
@@ -164,8 +165,7 @@ def approve_panel(session: Session, code: str) -> Panel:
     panel = newest_panel(session, code)
     if panel.approved_by_id is not None:
         raise AlreadyApproved(f"{code} version {panel.version} was approved on {panel.approved_on}.")
-    panel.approved_by_id, panel.approved_on = actor_of(session).actor_id, business_day(utc_now())
-    session.flush()
+    approve_all(session, (), [panel])
     return panel
 
 

@@ -28,7 +28,9 @@ _PLAIN: dict[str, tuple[str, dict[str, int]]] = {
     "[LPF]": ("1", {"[LPF]": 1}), "[CFU]": ("1", {"[CFU]": 1}), "[arb'U]": ("1", {"[arb'U]": 1}),
     "[GPL'U]": ("1", {"[GPL'U]": 1}), "[MPL'U]": ("1", {"[MPL'U]": 1}), "[anti'Xa'U]": ("1", {"[anti'Xa'U]": 1}),
 }  # fmt: skip
-_TOKEN = re.compile(r"\{[!-z|~]*\}|[./()]|(?:10[*^]|[A-Za-z%]*(?:\[[!-Z\\^-z|~]+\])?[A-Za-z%]*)(?:[+-]?\d+)?|\d+")
+_TOKEN = re.compile(
+    r"\{[!-z|~]*\}|[./()]|(?:10[*^]|[A-Za-z%]*(?:\[[!-Z\\^-z|~]+\])?[A-Za-z%]*)(?:[+-]?\d{1,2})?|\d+", re.ASCII
+)
 _AMOUNTS = frozenset({"g", "mol", "U", "eq", "osm", "[iU]", "[arb'U]", "[CFU]"})
 
 
@@ -114,7 +116,7 @@ def _without_annotation(tokens: list[str]) -> list[str]:
 def _simple(token: str, text: str) -> Unit:
     if token.isdigit():
         return Unit(Decimal(token)) if int(token) else _refuse(token, text)
-    found = re.fullmatch(r"(10[*^]|.*?)([+-]?\d+)?", token)
+    found = re.fullmatch(r"(10[*^]|.*?)([+-]?\d+)?", token, re.ASCII)
     name, exponent = (found[1], int(found[2] or 1)) if found else (token, 1)
     if name in _METRIC or name in _PLAIN:
         return _atom(name).power(exponent)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
-from importlib.resources import files
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,7 +15,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lims_api.catalogue import service as catalogue
-from lims_api.catalogue.schemas import DefinitionIn
+from lims_api.catalogue.files import example_catalogue
+from lims_api.catalogue.schemas import CatalogueIn, DefinitionIn, PanelIn
 from lims_api.cli.installation import secret_file
 from lims_api.core.clock import business_day, utc_now
 from lims_api.core.db import Database, SystemCaller, transaction
@@ -64,6 +64,9 @@ ROLES: dict[str, tuple[str, set[Permission]]] = {
 }  # fmt: skip
 """What a new laboratory starts with; it edits them as its own data."""
 
+TEN = ("GLU", "CREA", "BUN", "NA", "K", "CL", "ALT", "AST", "ALP", "TBIL")
+"""What the smallest laboratory measures."""
+
 STAFF = (
     ("reception", "Example Receptionist", "front_desk", None),
     ("technician", "Example Technician", "technician", None),
@@ -105,6 +108,7 @@ class NewOrganization:
     tests: Sequence[DefinitionIn]
     analysers: Sequence[NewAnalyser]
     controls: Sequence[Control]
+    panels: Sequence[PanelIn] = ()
 
 
 @dataclass(frozen=True)
@@ -117,9 +121,13 @@ class Seeded:
 
 
 def example_tests() -> list[DefinitionIn]:
-    """The ten chemistry tests that are shipped as examples."""
-    text = (files("lims_api.catalogue") / "examples" / "chemistry.toml").read_text()
-    return definitions(tomllib.loads(text)["test"])
+    """The ten chemistry tests of the shipped examples that a small laboratory begins with."""
+    return [test for test in _examples().test if test.code in TEN]
+
+
+@cache
+def _examples() -> CatalogueIn:
+    return example_catalogue()
 
 
 def definitions(tables: Iterable[dict[str, Any]]) -> list[DefinitionIn]:
@@ -152,8 +160,7 @@ def _make(database: Database, secrets: Path, wanted: NewOrganization) -> None:
             session, code="CC1", name="Collection centre 1", kind=SiteKind.COLLECTION_CENTRE, parent=lab
         )
         _staff(session, secrets)
-        for test in wanted.tests:
-            catalogue.add_version(session, test)
+        catalogue.import_rows(session, CatalogueIn(test=list(wanted.tests), panel=list(wanted.panels)))
         for analyser in wanted.analysers:
             _analyser(session, analyser, lab.id)
     _approve(database, organization_id, wanted)
@@ -189,8 +196,7 @@ def _approve(database: Database, organization_id: UUID, wanted: NewOrganization)
         pathologist = identity.user_named(session, "pathologist").id
     caller = SystemCaller(database=database, organization_id=organization_id, actor_id=pathologist, reason="seed")
     with transaction(caller) as session:
-        for test in wanted.tests:
-            catalogue.approve(session, test.code)
+        catalogue.approve_all(session, catalogue.all_newest(session), [row for row, _ in catalogue.all_panels(session)])
         expires_on: date = business_day(utc_now() + timedelta(days=365))
         lots: dict[tuple[str, str], Any] = {}
         analysers = {analyser.code: analyser.id for analyser in equipment.all_analysers(session)}

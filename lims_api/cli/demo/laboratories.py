@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
 
+from lims_api.catalogue.files import example_catalogue
 from lims_api.catalogue.schemas import DefinitionIn
 from lims_api.cli.demo.stages import console
 from lims_api.cli.seeding import Control, NewAnalyser, NewOrganization, Seeded, definitions, example_tests
@@ -42,9 +43,10 @@ def wanted(folder: Path, lims: Run, *, seed: int, patients: int) -> Iterator[tup
     history = folder / "history"
     if not (history / "results.parquet").exists():
         lims("lab", "history", str(history), "--seed", str(seed), "--patients", str(patients))
-    tests = example_tests()
-    bench = _chemistry("BS480-1", "bench-1", tests)
-    yield _organization(LABORATORY, "Nidan Demo Laboratory", tests, [bench], history), history
+    bench = _chemistry("BS480-1", "bench-1", example_tests())
+    offered = example_catalogue()
+    demo = _organization(LABORATORY, "Nidan Demo Laboratory", offered.test, [bench], history)
+    yield replace(demo, panels=offered.panel), history
     if not CDISC.is_dir():
         console.print("  ../shared is not here: the organization of the CDISC pilot's patients is left out.")
         return

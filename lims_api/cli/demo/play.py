@@ -151,7 +151,8 @@ class Demonstration:
         if champion is None:
             console.print(f"  {lab.code}: no champion model was deployed; every result will be held.")
             return
-        tests = [test["code"] for test in call(self.api, lab, "pathologist", "GET", "/v1/tests")]
+        offered = call(self.api, lab, "pathologist", "GET", "/v1/tests")
+        tests = [test["code"] for test in offered if test["kind"] == "numeric" and not test["is_restricted"]]
         body = {
             "rules_version": RULES_VERSION, "model_version": champion["version"], "test_codes": tests,
             "valid_to": (utc_now() + SIGNED_FOR).isoformat(),
