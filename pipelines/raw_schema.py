@@ -148,6 +148,17 @@ _TABLES = (
     declare("control_materials", name="text"),
     declare("control_lots", material_id="text", lot_number="text", expires_on="day"),
     declare(
+        "control_targets",
+        lot_id="text",
+        level="integer",
+        test_code="text",
+        analyser_id="text",
+        version="integer",
+        mean="number",
+        sd="number",
+        source="text",
+    ),
+    declare(
         "control_results",
         run_id="text",
         analyser_id="text",

@@ -6,6 +6,16 @@ corrected as (
     select distinct corrects_id as result_id
     from results
     where corrects_id is not null and status in ('authorised', 'superseded')
+),
+
+first_released as (
+    select
+        specimen_id,
+        test_code,
+        min(version) as version
+    from results
+    where authorised_at is not null
+    group by specimen_id, test_code
 )
 
 select
@@ -14,6 +24,9 @@ select
         when results.status = 'authorised' then corrected.result_id is null
         when results.status = 'held' then results.corrects_id is null
         else false
-    end as is_current
+    end as is_current,
+    results.authorised_at is not null and coalesce(results.version > first_released.version, false) as is_correction
 from results
 left join corrected on results.result_id = corrected.result_id
+left join first_released
+    on results.specimen_id = first_released.specimen_id and results.test_code = first_released.test_code

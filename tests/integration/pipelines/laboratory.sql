@@ -25,6 +25,9 @@ select pg_temp.put('analysers', pg_temp.id('analyser'), json_build_object('code'
 select pg_temp.put('control_materials', pg_temp.id('material'), json_build_object('name', 'Serum control'));
 select pg_temp.put('control_lots', pg_temp.id('lot'), json_build_object('material_id', pg_temp.id('material'),
   'lot_number', 'L1', 'expires_on', '2027-12-31'));
+select count(pg_temp.put('control_targets', pg_temp.id('target' || code || level), json_build_object('lot_id', pg_temp.id('lot'),
+  'level', level, 'test_code', code, 'analyser_id', pg_temp.id('analyser'), 'version', 1, 'mean', mean, 'sd', spread / 5,
+  'source', 'EXAMPLE'))) from analytes, generate_series(1, 2) level where n <= 10;
 select count(pg_temp.put('test_definitions', pg_temp.id('definition' || code), json_build_object('code', code, 'version', 1,
   'name', code, 'loinc', loinc, 'unit', unit, 'decimals', 1, 'specimen_type', 'serum', 'discipline', 'biochemistry',
   'turnaround_minutes', 240, 'is_restricted', code = 'HIV', 'is_example', true))) from analytes;

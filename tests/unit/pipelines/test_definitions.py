@@ -38,7 +38,10 @@ def test_the_assets_are_the_tables(definitions: dg.Definitions) -> None:
 def test_each_stands_on_the_one_before(definitions: dg.Definitions) -> None:
     assert parents(definitions, "raw/results") == {"bronze/ledger"}
     assert parents(definitions, "staging/stg_lims__results") == {"raw/results"}
-    assert parents(definitions, "clinical/fct_results") == {"intermediate/int_results__with_standing"}
+    assert parents(definitions, "clinical/fct_results") == {
+        "intermediate/int_results__with_standing", "staging/stg_lims__analysers", "staging/stg_lims__orders",
+        "staging/stg_lims__sites", "staging/stg_lims__test_definitions",
+    }  # fmt: skip
     assert parents(definitions, "gold/fct_results") == {"clinical/fct_results"}
     assert parents(definitions, "model/autoverification") == {"gold/fct_results", "gold/features_autoverification"}
 
