@@ -5,10 +5,16 @@ import logging
 import streamlit as st
 
 from dashboards.access import enter, utc_now
+from dashboards.lake import LakeUnavailable
 from dashboards.settings import NotConfigured, read_settings
 
 # No page icon: Streamlit would fetch a symbol's drawing from a server outside the laboratory.
 st.set_page_config(page_title="Nidan dashboards", layout="wide")
+PAGES = {
+    "turnaround": "Turnaround",
+    "verification": "Verification",
+    "levey_jennings": "Levey\u2013Jennings",
+}
 
 
 def has_access() -> bool:
@@ -25,5 +31,8 @@ if not has_access():
     st.markdown("Open the dashboard from the application: sign in there and choose **Dashboards**.")
     st.stop()
 
-page = st.navigation([st.Page("app_pages/laboratory.py", title="Laboratory", default=True)], position="hidden")
-page.run()
+pages = [st.Page(f"app_pages/{name}.py", title=title, url_path=name) for name, title in PAGES.items()]
+try:
+    st.navigation(pages, position="top").run()
+except LakeUnavailable as reason:
+    st.error(str(reason))

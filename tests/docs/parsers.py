@@ -23,7 +23,7 @@ class Described(BaseException):
 
 @dataclass(frozen=True)
 class Command:
-    """One command with no commands of its own under it, e.g. `lims ingest decode`."""
+    """One command that can be typed as it is, e.g. `lims ingest decode`."""
 
     words: tuple[str, ...]
     about: str
@@ -63,9 +63,9 @@ def _parser(entry: str) -> argparse.ArgumentParser:
 def _under(words: tuple[str, ...], parser: argparse.ArgumentParser, *, about: str) -> Iterator[Command]:
     own = tuple(action for action in parser._actions if not isinstance(action, argparse._HelpAction))
     branches = [action for action in own if isinstance(action, argparse._SubParsersAction)]
-    if not branches:
-        yield Command(words, about or parser.description or "", own, parser)
-        return
+    if not any(branch.required for branch in branches):
+        plain = tuple(action for action in own if action not in branches)
+        yield Command(words, about or parser.description or "", plain, parser)
     for branch in branches:
         said = {choice.dest: choice.help or "" for choice in branch._choices_actions}
         for name, inner in branch.choices.items():

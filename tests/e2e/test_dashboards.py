@@ -11,20 +11,17 @@ import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-import polars as pl
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OKPKey
-from playwright.sync_api import Browser, sync_playwright
-from pyiceberg.catalog.sql import SqlCatalog
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
 
-from dashboards.data import COLUMNS, CONTROLS, TURNAROUND
 from tests.ports import ports
+from tests.unit.dashboards.laboratories import OURS, THEIR_NAMES, THEIRS, LakeOnDisk, control, ordered_test, result
 
-OURS, THEIRS = (f"01990000-0000-7000-8000-00000000000{n}" for n in (1, 2))
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ROOT = Path(__file__).parents[2]
 pytestmark = [
@@ -33,25 +30,16 @@ pytestmark = [
 ]
 
 
-def publish(url: str, folder: str) -> None:
-    """Gold tables with ten released tests and six controls of ours, and some of another laboratory."""
-    end = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-    tests: list[dict[str, Any]] = [
-        {"organization_id": owner, "test_code": code, "priority": "routine", "authorised_at": end - timedelta(days=n),
-         "minutes_total": 10.0 * (n + 1), "is_late": n > 7, "is_automatic": n < 7}
-        for owner, code in ((OURS, "GLU"), (THEIRS, "TSH")) for n in range(10)
-    ]  # fmt: skip
-    controls: list[dict[str, Any]] = [
-        {"organization_id": owner, "analyser_code": "AU-1", "material": "Example Serum", "lot_number": "L1", "level": 1,
-         "test_code": "GLU", "value": 100.0 + 2 * n, "mean": 100.0, "sd": 2.0, "z": float(n), "violated": "",
-         "status": "rejected" if n > 3 else "accepted", "occurred_at": end - timedelta(days=n)}
-        for owner in (OURS, THEIRS) for n in range(6)
-    ]  # fmt: skip
-    catalog = SqlCatalog("lake", uri=url, warehouse=folder)
-    catalog.create_namespace("gold")
-    for name, rows in ((TURNAROUND, tests), (CONTROLS, controls)):
-        table = pl.DataFrame(rows, schema=COLUMNS[name]).to_arrow(compat_level=pl.CompatLevel.oldest())
-        catalog.create_table(name, schema=table.schema).append(table)
+def publish(lake: LakeOnDisk) -> None:
+    """Gold tables with ten released tests, ten results and six controls of ours, and some of another laboratory."""
+    theirs = {"organization_id": THEIRS} | THEIR_NAMES
+    controls = [
+        control(n, value=100.0 + 2 * n, status="rejected" if n > 3 else "accepted", violated="1-3s (run)" * (n > 3))
+        for n in range(6)
+    ]
+    lake.publish("fct_turnaround", [ordered_test(n, **who) for who in ({}, theirs) for n in range(10)])
+    lake.publish("fct_results", [result(n, **who) for who in ({}, theirs) for n in range(10)])
+    lake.publish("fct_control_results", [*controls, *(control(n, lot_number="X9", **theirs) for n in range(6))])
 
 
 def free_port() -> int:
@@ -79,7 +67,7 @@ def address(tmp_path_factory: pytest.TempPathFactory, signing_key: OKPKey) -> It
         "LIMS_LAKE_FOLDER": str(folder / "lake"),
         "LIMS_DASHBOARD_PUBLIC_KEY_FILE": str(folder / "public.pem"),
     }
-    publish(settings["LIMS_LAKE_CATALOG_URL"], settings["LIMS_LAKE_FOLDER"])
+    publish(LakeOnDisk(settings["LIMS_LAKE_CATALOG_URL"], settings["LIMS_LAKE_FOLDER"]))
     command = [sys.executable, "-m", "dashboards.cli", "--port", str(port)]
     server = subprocess.Popen(command, cwd=ROOT, env=os.environ | settings, stdout=subprocess.DEVNULL)
     try:
@@ -119,8 +107,29 @@ def token(key: OKPKey, organization: str, minutes: int = 10) -> str:
     return jwt.encode({"alg": "Ed25519"}, claims, key, algorithms=["Ed25519"])
 
 
+def shown(page: Page) -> dict[str, str]:
+    """The figures on the page by their names."""
+    pairs = [metric.inner_text().split("\n") for metric in page.get_by_test_id("stMetric").all()]
+    return {parts[0]: parts[-1] for parts in pairs}
+
+
+def turn_to(page: Page, name: str, figure: str) -> None:
+    """Go to another page by the navigation and wait for its figures and chart."""
+    page.get_by_role("link", name=name).first.click()
+    page.get_by_text(figure, exact=True).first.wait_for(timeout=60_000)
+    page.get_by_test_id("stVegaLiteChart").first.wait_for()
+
+
+def downloaded(page: Page, label: str) -> Path:
+    """The file that a button hands out."""
+    with page.expect_download(timeout=60_000) as coming:
+        page.get_by_role("button", name=label).click()
+    return Path(coming.value.path())
+
+
 @pytest.mark.req("3.10.1")
-def test_a_manager_sees_turnaround_and_levey_jennings_and_nothing_is_asked_of_other_servers(
+@pytest.mark.req("3.6.3")
+def test_a_manager_sees_every_page_and_nothing_is_asked_of_other_servers(
     address: str, chromium: Browser, signing_key: OKPKey
 ) -> None:
     page = chromium.new_page(timezone_id="America/New_York")
@@ -130,17 +139,28 @@ def test_a_manager_sees_turnaround_and_levey_jennings_and_nothing_is_asked_of_ot
     page.goto(f"{address}?t={token(signing_key, OURS)}")
     page.get_by_text("Tests released").wait_for(timeout=60_000)
     page.get_by_test_id("stVegaLiteChart").first.wait_for()
-    shown = [metric.inner_text().split("\n")[-1] for metric in page.get_by_test_id("stMetric").all()]
-    page.get_by_role("tab", name="Levey").click()
+    turnaround, there = shown(page), page.url
+    turn_to(page, "Verification", "Corrections")
+    verification = shown(page)
+    turn_to(page, "Levey", "Control results")
     page.get_by_role("heading", name="Level 1").wait_for()
+    controls, points = shown(page), downloaded(page, "Points (CSV)").read_text("utf-8-sig")
+    chart = Image.open(downloaded(page, "Chart to print"))
 
-    assert shown[:5] == ["10", "55 min", "91 min", "20.0 %", "70.0 %"]
-    assert page.url == address
+    assert there == address
+    assert (turnaround["Tests released"], turnaround["Median"], turnaround["90th percentile"]) == (
+        "7", "40 min", "64 min"
+    )  # fmt: skip
+    assert (verification["Results"], verification["Automatic"]) == ("7", "100.0 %")
+    assert (controls["Control results"], controls["Rejected"]) == ("6", "2")
+    assert len(points.splitlines()) == 7
+    assert [word for word in ("X9", "TSH", "Their laboratory") if word in points] == []
+    assert (chart.format, chart.size) == ("PNG", (1753, 1240))
     assert {urlsplit(url).hostname for url in asked if url.startswith("http")} == {"127.0.0.1"}
     page.close()
 
 
-@pytest.mark.parametrize("query", ["", "?t=rubbish", "expired"])
+@pytest.mark.parametrize("query", ["", "?t=rubbish", "verification", "levey_jennings?t=rubbish", "expired"])
 def test_without_a_good_token_the_browser_gets_one_sentence(
     address: str, chromium: Browser, signing_key: OKPKey, query: str
 ) -> None:

@@ -1,78 +1,64 @@
-"""The page as a visitor gets it: refused without a token, and with one, the figures of one laboratory."""
+"""The door of every page: figures of the token's organization, and without a good token nothing at all."""
 
-import json
 import sys
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 import dashboards.cli
 from dashboards.access import REMEMBERED
 from dashboards.cli import APP, app, options
+from dashboards.parts import is_stale
+from tests.unit.dashboards.laboratories import (
+    LAST_RELEASE,
+    NOBODYS,
+    THEIRS,
+    LakeOnDisk,
+    Signer,
+    our_controls,
+    our_results,
+    our_turnaround,
+)  # fmt: skip
+from tests.unit.dashboards.visits import PAGES, everything_sent, figures, is_only_the_invitation, visit
 
-THEIRS = "01990000-0000-7000-8000-000000000002"
-NOBODYS = "01990000-0000-7000-8000-000000000003"
-INVITATION = "Open the dashboard from the application: sign in there and choose **Dashboards**."
-
-
-class Signs(Protocol):
-    """What `signer` of conftest offers."""
-
-    def token(self, **changes: Any) -> str: ...
-
-
-def visit(token: str | None) -> AppTest:
-    """The page after its first run, opened with a token in the address or without."""
-    page = AppTest.from_file(str(APP), default_timeout=60)
-    if token is not None:
-        page.query_params["t"] = token
-    return page.run()
-
-
-def figures(page: AppTest) -> dict[str, str]:
-    """The labelled figures of the page."""
-    return {metric.label: metric.value for metric in page.metric}
-
-
-def is_only_the_invitation(page: AppTest) -> bool:
-    """Whether the page says where to go and shows nothing else at all."""
-    others = [*page.metric, *page.title, *page.tabs, *page.dataframe, *page.selectbox, *page.error, *page.exception]
-    return [text.value for text in page.markdown] == [INVITATION] and not others and not page.get("vega_lite_chart")
+COUNTED = {"turnaround": "Tests released", "verification": "Results", "levey_jennings": "Control results"}
+OURS_ALONE = ("Our laboratory", "GLU", "Glucose", "AU-1", "L100", "Example Serum", "Chemistry")
+THEIRS_ALONE = ("Their laboratory", "TSH", "Thyrotropin", "X-9", "X9", "Their serum", "Immunoassay")
 
 
 @pytest.mark.usefixtures("lake")
+@pytest.mark.parametrize("name", PAGES)
 @pytest.mark.req("3.10.1")
-def test_the_page_shows_the_figures_of_the_tokens_laboratory(signer: Signs) -> None:
-    page = visit(signer.token())
+def test_each_page_opens_with_a_good_token_and_says_until_when_it_knows(name: str, signer: Signer) -> None:
+    page = visit(signer.token(), name)
 
     assert not page.exception
-    assert figures(page) == {"Tests released": "10", "Median": "55 min", "90th percentile": "91 min", "Late": "20.0 %",
-                             "Released automatically": "70.0 %", "Waiting now": "1", "Control results": "20",
-                             "Warnings": "1", "Rejected": "1"}  # fmt: skip
-    assert [tab.label for tab in page.tabs] == ["Turnaround", "Levey\u2013Jennings"]
-    assert [heading.value for heading in page.subheader][-3:] == ["Level 1", "Level 2", "Observed against target"]
+    assert COUNTED[name] in figures(page)
+    assert page.caption[0].value.startswith(f"Captured until {LAST_RELEASE + timedelta(hours=5.5):%d-%b-%Y} 17:30 IST")
+    assert "(0 min ago)" in page.caption[0].value
+    assert not page.warning
 
 
 @pytest.mark.usefixtures("lake")
-def test_the_token_is_taken_out_of_the_address_and_the_next_run_needs_none(signer: Signs) -> None:
+def test_the_token_is_taken_out_of_the_address_and_the_next_run_needs_none(signer: Signer) -> None:
     page = visit(signer.token())
     assert "t" not in page.query_params
 
     page.run()
 
-    assert figures(page)["Tests released"] == "10"
+    assert figures(page)["Tests released"] == "7"
 
 
 @pytest.mark.usefixtures("lake")
 @pytest.mark.parametrize(
     "changes", [{"exp": 1}, {"aud": "reports"}, {"iss": "other"}, {"organization_id": None}], ids=str
 )
+@pytest.mark.req("3.10.1")
 def test_a_token_with_a_wrong_claim_gets_the_invitation_and_nothing_else(
-    signer: Signs, changes: dict[str, Any]
+    signer: Signer, changes: dict[str, Any]
 ) -> None:
     assert is_only_the_invitation(visit(signer.token(**changes)))
 
@@ -85,16 +71,17 @@ def test_no_token_or_rubbish_gets_the_invitation_and_nothing_else(token: str | N
 
 @pytest.mark.usefixtures("lake")
 @pytest.mark.parametrize("missing", ["LIMS_DASHBOARD_PUBLIC_KEY_FILE", "LIMS_LAKE_CATALOG_URL"])
-def test_a_missing_setting_closes_the_door(signer: Signs, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+def test_a_missing_setting_closes_the_door(signer: Signer, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     monkeypatch.delenv(missing)
 
     assert is_only_the_invitation(visit(signer.token()))
 
 
 @pytest.mark.usefixtures("lake")
-def test_the_page_closes_when_the_access_expires(signer: Signs) -> None:
-    page = visit(signer.token())
-    assert figures(page)["Tests released"] == "10"
+@pytest.mark.parametrize("name", PAGES)
+def test_each_page_closes_when_the_access_expires(name: str, signer: Signer) -> None:
+    page = visit(signer.token(), name)
+    assert figures(page)
 
     page.session_state[REMEMBERED] = replace(page.session_state[REMEMBERED], expires_at=datetime.now(UTC))
     page.run()
@@ -103,58 +90,93 @@ def test_the_page_closes_when_the_access_expires(signer: Signs) -> None:
 
 
 @pytest.mark.usefixtures("lake")
-def test_another_laboratorys_rows_are_never_shown(signer: Signs) -> None:
-    ours, theirs = visit(signer.token()), visit(signer.token(organization_id=THEIRS))
+@pytest.mark.parametrize("name", PAGES)
+def test_a_bad_token_on_a_page_that_was_open_closes_it(name: str, signer: Signer) -> None:
+    page = visit(signer.token(), name)
 
-    assert figures(theirs)["Tests released"] == "5"
-    assert figures(theirs)["Median"] == "83.3 h"
-    assert theirs.selectbox(key="Test").options == ["TSH"]
-    assert ours.selectbox(key="Test").options == ["GLU"]
-    assert len(ours.get("vega_lite_chart")) == 5
-    assert ("GLU" in everything_sent(ours), "TSH" in everything_sent(ours)) == (True, False)
-    assert ("TSH" in charts_sent(theirs), "GLU" in everything_sent(theirs)) == (True, False)
+    page.query_params["t"] = signer.token(aud="reports")
+    page.run()
 
-
-def charts_sent(page: AppTest) -> str:
-    """The charts of the page with their data, as text."""
-    return " ".join(str(chart.proto) for chart in page.get("vega_lite_chart"))
-
-
-def everything_sent(page: AppTest) -> str:
-    """All that the server would send to the browser for this page, charts and tables included, as text."""
-    frames = [frame.value.to_csv() for frame in page.dataframe]
-    widgets = [str(widget.options) for widget in (*page.selectbox, *page.multiselect)]
-    return json.dumps([frames, charts_sent(page), widgets, figures(page)])
+    assert is_only_the_invitation(page)
 
 
 @pytest.mark.usefixtures("lake")
-def test_a_second_token_in_the_same_session_changes_the_laboratory(signer: Signs) -> None:
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.req("3.13.1")
+def test_on_no_page_is_anything_of_another_organization(name: str, signer: Signer, downloads: dict[str, bytes]) -> None:
+    ours = everything_sent(visit(signer.token(), name))
+    our_files = b"".join(downloads.values()).decode()
+    downloads.clear()
+    theirs = everything_sent(visit(signer.token(organization_id=THEIRS), name))
+    their_files = b"".join(downloads.values()).decode()
+
+    assert [word for word in THEIRS_ALONE if word in ours or word in our_files] == []
+    assert [word for word in OURS_ALONE if word in theirs or word in their_files] == []
+    assert "GLU" in ours
+    assert "GLU" in our_files
+    assert "TSH" in theirs
+    assert "TSH" in their_files
+
+
+@pytest.mark.usefixtures("lake")
+def test_a_second_token_in_the_same_session_changes_the_organization(signer: Signer) -> None:
     page = visit(signer.token())
     page.query_params["t"] = signer.token(organization_id=THEIRS)
     page.run()
 
     assert figures(page)["Tests released"] == "5"
+    assert "GLU" not in everything_sent(page)
+
+
+ASKED_FOR = [
+    ("levey_jennings", "control lot", "X9"), ("levey_jennings", "control test", "TSH · Thyrotropin"),
+    ("levey_jennings", "control analyser_code", "X-9"), ("levey_jennings", "control material", "Their serum"),
+    ("levey_jennings", "control levels", [3]), ("turnaround", "turnaround test", ["TSH · Thyrotropin"]),
+    ("turnaround", "turnaround site_name", ["Their laboratory"]),
+    ("verification", "verification analyser_code", ["X-9"]),
+]  # fmt: skip
 
 
 @pytest.mark.usefixtures("lake")
-def test_a_laboratory_without_rows_gets_two_empty_states(signer: Signs) -> None:
-    page = visit(signer.token(organization_id=NOBODYS))
+@pytest.mark.parametrize(("name", "key", "value"), ASKED_FOR, ids=str)
+@pytest.mark.req("3.13.1")
+def test_what_belongs_to_another_organization_cannot_be_asked_for(
+    name: str, key: str, value: Any, signer: Signer
+) -> None:
+    undisturbed = visit(signer.token(), name)
+    page = visit(signer.token(), "verification" if name == "turnaround" else "turnaround")
+
+    page.session_state[key] = value
+    page.switch_page(f"app_pages/{name}.py").run()
 
     assert not page.exception
-    assert [message.value.split(" are")[0] for message in page.info] == ["No released tests", "No control results"]
+    assert [word for word in THEIRS_ALONE if word in everything_sent(page)] == []
+    assert figures(page) == figures(undisturbed)
+
+
+@pytest.mark.usefixtures("lake")
+@pytest.mark.parametrize("name", PAGES)
+def test_an_organization_without_rows_is_told_what_to_do(name: str, signer: Signer) -> None:
+    page = visit(signer.token(organization_id=NOBODYS), name)
+
+    assert not page.exception
+    assert "after the next hourly run of the pipelines" in page.info[0].value
     assert figures(page) == {}
+    assert not page.get("vega_lite_chart")
 
 
 @pytest.mark.usefixtures("empty_lake")
-def test_before_the_first_publication_the_page_is_empty_and_whole(signer: Signs) -> None:
-    page = visit(signer.token())
+@pytest.mark.parametrize("name", PAGES)
+def test_before_the_first_publication_each_page_is_empty_and_whole(name: str, signer: Signer) -> None:
+    page = visit(signer.token(), name)
 
     assert not page.exception
-    assert len(page.info) == 2
+    assert "lims pipelines run" in page.info[0].value
+    assert figures(page) == {}
 
 
 @pytest.mark.usefixtures("lake")
-def test_an_unreachable_lake_is_an_apology_without_details(signer: Signs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_lake_is_an_apology_without_details(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIMS_LAKE_CATALOG_URL", "sqlite:////nonexistent/folder/catalog.db")
 
     page = visit(signer.token())
@@ -163,28 +185,23 @@ def test_an_unreachable_lake_is_an_apology_without_details(signer: Signs, monkey
     assert [error.value for error in page.error] == ["The lake cannot be read now. Try again in a few minutes."]
 
 
-@pytest.mark.usefixtures("lake")
-def test_filters_narrow_the_figures(signer: Signs) -> None:
-    page = visit(signer.token())
+@pytest.mark.parametrize("name", PAGES)
+def test_a_lake_of_an_earlier_version_is_said_so(name: str, empty_lake: LakeOnDisk, signer: Signer) -> None:
+    empty_lake.publish("fct_turnaround", our_turnaround(), without="minutes_target")
+    empty_lake.publish("fct_results", our_results(), without="rules_version")
+    empty_lake.publish("fct_control_results", our_controls(), without="unit")
 
-    page.selectbox(key="phase").select("Receipt to result").run()
-    assert figures(page)["Median"] == "2 min"
-
-    page.date_input(key="period Released").set_value((date(2026, 11, 19), date(2026, 11, 20))).run()
-    assert figures(page)["Tests released"] == "2"
-
-    page.multiselect(key="levels").select(2).run()
-    assert (figures(page)["Control results"], figures(page)["Warnings"], figures(page)["Rejected"]) == ("10", "1", "0")
-
-
-@pytest.mark.usefixtures("lake")
-def test_half_a_period_is_one_day(signer: Signs) -> None:
-    page = visit(signer.token())
-
-    page.date_input(key="period Released").set_value((date(2026, 11, 20),)).run()
+    page = visit(signer.token(), name)
 
     assert not page.exception
-    assert figures(page)["Tests released"] == "1"
+    assert "by an earlier version" in page.error[0].value
+
+
+def test_figures_are_old_when_several_hourly_runs_did_not_publish() -> None:
+    published = datetime(2026, 11, 24, 8, 10, tzinfo=UTC)
+
+    assert not is_stale(published, published + timedelta(hours=3))
+    assert is_stale(published, published + timedelta(hours=3, seconds=1))
 
 
 def test_the_server_listens_on_loopback_and_reports_to_nobody() -> None:

@@ -1,0 +1,1 @@
+"""The Levey-Jennings chart: what it shows (`plan`), in the browser (`screen`), on paper (`printed`)."""
