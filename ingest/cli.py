@@ -24,6 +24,7 @@ from ingest.hl7.acknowledgement import header
 from ingest.hl7.mllp import START, Framer
 from ingest.instruments.profile import Profile, ProfileUnknown, load
 from ingest.logs import configure
+from ingest.reparse import Profiles, answers
 from ingest.seal import KeyUnusable
 from ingest.spool import DATABASE, Spool, SpoolUnusable, open_spool
 
@@ -52,6 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     files.add_argument("--profile", default="mindray_bs")
     files.add_argument("--channel", default="file")
     files.set_defaults(command=_decode)
+    again = commands.add_parser("reparse", help="read kept transmissions again: questions and answers, JSON by line")
+    again.add_argument("--profiles", type=Path, metavar="FOLDER", help="profiles of another day, before the shipped")
+    again.set_defaults(command=_reparse)
     return parser
 
 
@@ -156,6 +160,12 @@ def _decode(arguments: argparse.Namespace) -> int:
     for file in arguments.files:
         for body in _bodies(file.read_bytes()):
             print(_decoded(body, arguments.channel, profile))
+    return 0
+
+
+def _reparse(arguments: argparse.Namespace) -> int:
+    for answer in answers(sys.stdin, Profiles(arguments.profiles)):
+        print(answer, flush=True)
     return 0
 
 
