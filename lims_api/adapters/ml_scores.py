@@ -23,6 +23,7 @@ class ExportedModel:
     def __init__(self, scorer: serve.Scorer) -> None:
         self._scorer = scorer
         self.version, self.sha256 = scorer.version, scorer.sha256
+        self.threshold = scorer.decision.threshold
 
     def score(self, accessions: Sequence[Accession]) -> list[dict[str, Risk]]:
         """One answer an accession, by test code."""

@@ -55,6 +55,7 @@ class RiskModel(Protocol):
 
     version: str
     sha256: str
+    threshold: float
 
     def score(self, accessions: Sequence[Accession]) -> list[dict[str, Risk]]:
         """One answer an accession, by test code; every result has one."""
