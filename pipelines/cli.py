@@ -1,4 +1,4 @@
-"""`lims pipelines run | serve` and `lims capture`."""
+"""`lims pipelines run | serve | trace` and `lims capture`."""
 
 import argparse
 import json
@@ -32,8 +32,9 @@ def app(argv: Sequence[str] | None = None) -> int:
     once.add_argument("--approver", help="who signs for a model that passed its gates")
     once.add_argument("--report", type=Path, metavar="FILE", help="write what was done as JSON")
     commands.add_parser("serve", help="Dagster's pages, schedules and daemon on loopback")
+    commands.add_parser("trace", help="where copies of results lie: questions and answers, JSON by line")
     given = parser.parse_args(argv)
-    return _configured(_run if given.command == "run" else _serve, given)
+    return _configured({"run": _run, "serve": _serve, "trace": _trace}[given.command], given)
 
 
 def capture_app(argv: Sequence[str] | None = None) -> int:
@@ -91,6 +92,14 @@ def _serve(settings: Settings, _: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: dagster.send_signal(signal.SIGINT))
     return dagster.wait()
+
+
+def _trace(settings: Settings, _: argparse.Namespace) -> int:
+    from pipelines.trace import Copies, answers
+
+    for answer in answers(sys.stdin, Copies(settings)):
+        print(answer, flush=True)
+    return 0
 
 
 def _capture(settings: Settings, given: argparse.Namespace) -> int:
