@@ -1,0 +1,217 @@
+"""Every link of a result holds; what never had a link says why; and what happened to it changes nothing of that."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from pydantic_core import from_json
+from sqlalchemy import select
+
+from lims_api.core.db import SystemCaller, transaction
+from lims_api.core.errors import LimsError
+from lims_api.equipment.models import CodeMap
+from lims_api.lineage import service as lineage
+from lims_api.lineage.chain import Finding, Step
+from lims_api.lineage.errors import NothingToTrace
+from lims_api.patients.erasure import erase_patient
+from tests.factories import organization
+from tests.integration.lineage.conftest import Bench, differing, found, link
+
+pytestmark = pytest.mark.xdist_group("lineage")
+ORIGIN = {"transmission", "message", "record", "observation", "code_map"}
+
+
+@pytest.mark.req("11.1")
+def test_a_released_result_re_derives_from_its_bytes_to_its_mart_row(bench: Bench) -> None:
+    measured = bench.measure("GLU", "K")
+    bench.lab.settle()
+    bench.model()
+
+    chain = bench.chain(measured.line()["id"])
+
+    assert differing(chain) == set(), chain.links
+    assert found(chain, Finding.ABSENT) == {"versions"}
+    assert link(chain, Step.RECORD).facts["text"].startswith("OBX|1|NM|GLU||85|mg/dL")
+    assert len(link(chain, Step.REPORT).facts["reports"]) == 1
+    assert link(chain, Step.MODEL).facts["threshold"] is not None
+    assert link(chain, Step.RELEASE).facts["automatic"] is True
+
+
+@pytest.mark.req("11.1")
+def test_the_record_shown_is_its_own_and_no_link_names_the_person(bench: Bench) -> None:
+    measured = bench.measure("GLU", "K")
+
+    chain = bench.chain(measured.line("K")["id"], copies=False)
+
+    assert "|K|" in link(chain, Step.RECORD).facts["text"]
+    assert measured.drawn.person.uhid not in repr(chain)
+    assert measured.drawn.person.name.split()[0] not in repr(chain)
+
+
+@pytest.mark.parametrize(
+    ("value", "held_by"),
+    [("", "not_numeric"), ("<5", "censored"), ("900", "critical_value"), ("130", "outside_reference_interval")],
+)
+def test_a_held_result_is_judged_again_and_held_again(bench: Bench, value: str, held_by: str) -> None:
+    measured = bench.measure(values={"GLU": value})
+
+    chain = bench.chain(measured.line()["id"], copies=False)
+
+    assert held_by in measured.reasons()
+    assert differing(chain) == set(), chain.links
+    assert held_by in link(chain, Step.GATES).facts["judged_again"]
+
+
+def test_the_delta_check_is_made_again_with_the_value_of_that_day(bench: Bench) -> None:
+    first = bench.measure()
+    second = bench.measure(values={"GLU": "99"}, drawn=bench.lab.draw(person=first.drawn.person))
+    bench.measure(values={"GLU": "80"}, drawn=bench.lab.draw(person=first.drawn.person))  # and a later one is not that
+
+    chain = bench.chain(second.line()["id"], copies=False)
+
+    ((evidence,),) = bench.lab.rows("select evidence from lims.results where id = %s", second.line()["id"])
+    assert from_json(evidence)["delta_percent"] == 16.5
+    assert "delta_check" in link(chain, Step.GATES).facts["judged_again"]
+    assert differing(chain) == set(), chain.links
+
+
+def test_a_code_map_that_was_changed_since_is_read_as_it_was(bench: Bench) -> None:
+    measured = bench.measure("ALT")
+    with bench.lab.session("pathologist") as session:
+        mapped = session.scalars(
+            select(CodeMap).where(CodeMap.analyser_id == bench.lab.analyser.id, CodeMap.code == "ALT")
+        ).one()
+        mapped.factor = Decimal("2")
+    try:
+        chain = bench.chain(measured.line("ALT")["id"], copies=False)
+        now = bench.measure("ALT")
+        later = bench.chain(now.line("ALT")["id"], copies=False)
+    finally:
+        with bench.lab.session("pathologist") as session:
+            session.get_one(CodeMap, (mapped.organization_id, mapped.id)).factor = Decimal("1")
+
+    assert differing(chain) == differing(later) == set()
+    assert (link(chain, Step.CODE_MAP).facts["factor"], link(later, Step.CODE_MAP).facts["factor"]) == (1, 2)
+    assert link(chain, Step.CODE_MAP).facts["changed_since"] is True
+
+
+def test_a_correction_and_what_it_replaces_are_told_apart(bench: Bench) -> None:
+    measured = bench.measure()
+    bench.lab.settle()
+    first = measured.line()["id"]
+    body = {"value_text": "92", "reason": "typing_error"}
+    second = bench.lab.post(f"/v1/results/{first}/correct", body, by="technician")["id"]
+    bench.lab.post("/v1/results/authorise", {"result_ids": [second]})
+    bench.lab.settle()
+    bench.model()
+
+    old, new = bench.chains(first, second)
+
+    assert differing(old) == differing(new) == set(), (old.links, new.links)
+    assert found(old, Finding.ABSENT) == set()
+    assert found(new, Finding.ABSENT) == ORIGIN | {"model"}
+    assert str(link(old, Step.VERSIONS).facts["replaced_by"][0]) == second
+    assert [one["report"][-2:] for one in link(old, Step.REPORT).facts["reports"]] == ["/1"]
+    assert [one["report"][-2:] for one in link(new, Step.REPORT).facts["reports"]] == ["/2"]
+    assert link(new, Step.TRANSMISSION).why == "entered by a person"
+
+
+def test_what_is_not_captured_or_modelled_yet_is_absent_and_says_what_to_do(bench: Bench) -> None:
+    bench.model()
+    measured = bench.measure()
+
+    chain = bench.chain(measured.line()["id"])
+
+    assert found(chain, Finding.ABSENT) >= {"bronze", "mart", "report"}
+    assert differing(chain) == set()
+    assert "lims capture" in link(chain, Step.BRONZE).why
+
+
+def test_a_mart_that_is_behind_is_compared_with_what_it_was_given(bench: Bench) -> None:
+    held = bench.measure(values={"GLU": "130"})
+    bench.model()
+    bench.lab.post("/v1/results/authorise", {"result_ids": [held.line()["id"]]})
+
+    chain = bench.chain(held.line()["id"])
+
+    assert differing(chain) == set(), chain.links
+    assert link(chain, Step.MART).facts["status"] == "held"
+    assert link(chain, Step.MART).facts["changes_since"] == 1
+    assert link(chain, Step.BRONZE).facts["not_yet_captured"] == 1
+
+
+def test_an_erased_patients_bytes_open_for_nobody_and_that_is_no_difference(bench: Bench) -> None:
+    measured = bench.measure()
+    with bench.behind_the_ledger() as connection:  # long enough ago to be erased
+        connection.execute(
+            "update lims.organizations set retention_days = 0 where id = %s", (bench.lab.organization_id,)
+        )
+    caller = SystemCaller(database=bench.lab.environment.system, organization_id=bench.lab.organization_id)
+    erase_patient(caller, measured.drawn.person.id)
+
+    chain = bench.chain(
+        bench.lab.rows("select id from lims.results where patient_id = %s", measured.drawn.person.id)[0][0],
+        copies=False,
+    )
+
+    assert differing(chain) == set()
+    assert "erased" in link(chain, Step.TRANSMISSION).why
+    assert found(chain, Finding.OK) >= {"definition", "ledger"}
+
+
+@pytest.mark.req("11.1")
+def test_the_way_back_from_report_message_and_specimen(bench: Bench) -> None:
+    measured = bench.measure("GLU", "K")
+    bench.lab.settle()
+    ids = sorted(measured.line(code)["id"] for code in ("GLU", "K"))
+    ((report_sha256, code),) = bench.lab.rows(
+        "select sha256, verification_code from lims.reports where order_id = %s", measured.drawn.order_id
+    )
+    ((message_sha256,),) = bench.lab.rows(
+        "select body_sha256 from lims.instrument_messages where id ="
+        " (select message_id from lims.results where id = %s)", ids[0],
+    )  # fmt: skip
+
+    with bench.lab.session() as session:
+        ways = [
+            lineage.behind_report(session, sha256=report_sha256),
+            lineage.behind_report(session, code=code),
+            lineage.behind_message(session, message_sha256),
+            lineage.of_specimen(session, measured.drawn.accession),
+        ]
+
+    assert [sorted(map(str, way)) for way in ways] == [ids] * 4
+
+
+def test_what_nobody_has_is_refused_with_what_to_do(bench: Bench) -> None:
+    with bench.lab.session() as session:
+        with pytest.raises(NothingToTrace, match="code"):
+            lineage.behind_report(session, code="no-such-code-123")
+        with pytest.raises(NothingToTrace, match="SHA-256"):
+            lineage.behind_message(session, "0" * 64)
+        with pytest.raises(LimsError):
+            lineage.of_specimen(session, "26-999999")
+
+
+@pytest.mark.req("11.1", "4.2.1")
+def test_another_laboratorys_result_does_not_exist(bench: Bench) -> None:
+    measured = bench.measure()
+    stranger = organization(bench.lab.environment)
+    with transaction(SystemCaller(database=bench.lab.environment.system, organization_id=stranger)) as session:
+        assert lineage.recorded_since(session, None, after=None, limit=10) == []
+        assert lineage.trace(session, [measured.line()["id"]], None, None) == []  # type: ignore[arg-type]
+
+
+@pytest.mark.req("4.4.2")
+def test_tracing_is_reading_a_patients_data_and_is_logged(bench: Bench) -> None:
+    measured = bench.measure()
+    result_id = measured.line()["id"]
+
+    bench.chain(result_id, copies=False)
+
+    logged = bench.lab.rows(
+        "select patient_id, subject_id from lims.access_log where action = 'result.traced' and patient_id = %s",
+        measured.drawn.person.id,
+    )
+    assert [(str(patient), str(subject)) for patient, subject in logged] == [(str(measured.drawn.person.id), result_id)]
