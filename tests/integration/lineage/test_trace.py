@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 
+import polars as pl
 import pytest
 from pydantic_core import from_json
+from rich.progress import Progress
 from sqlalchemy import select
 
+from lims_api.cli.importing import Importer
 from lims_api.core.db import SystemCaller, transaction
 from lims_api.core.errors import LimsError
 from lims_api.equipment.models import CodeMap
@@ -215,3 +220,29 @@ def test_tracing_is_reading_a_patients_data_and_is_logged(bench: Bench) -> None:
         measured.drawn.person.id,
     )
     assert [(str(patient), str(subject)) for patient, subject in logged] == [(str(measured.drawn.person.id), result_id)]
+
+
+def test_imported_history_has_no_bytes_and_says_so(bench: Bench, tmp_path: Path) -> None:
+    at = datetime(2025, 6, 1, 4, tzinfo=UTC)
+    pl.DataFrame(
+        {"uhid": ["OLD-0001"], "name": ["Ravi Example"], "phone": [None], "sex": ["male"],
+         "birth_on": [date(1970, 1, 1)], "birth_precision": ["day"]},
+        schema_overrides={"phone": pl.String},
+    ).write_parquet(tmp_path / "patients.parquet")  # fmt: skip
+    pl.DataFrame(
+        {"uhid": ["OLD-0001"], "order_number": ["OLD-1"], "accession_number": ["OLD-1-1"], "test_code": ["GLU"],
+         "unit": ["mg/dL"], "value_text": ["<5.0"], "value": [5.0], "comparator": ["<"], "reference_low": [60.0],
+         "reference_high": [99.0], "critical_low": [40.0], "critical_high": [400.0], "analyser": ["BS-1"],
+         "instrument_flags": [""], "ordered_at": [at], "collected_at": [at], "received_at": [at], "occurred_at": [at],
+         "available_at": [at], "authorised_at": [at]},
+    ).write_parquet(tmp_path / "results.parquet")  # fmt: skip
+    keys, url = bench.lab.environment.keys, bench.lab.environment.url("lims_importer")
+    Importer(url, keys, bench.lab.code, Progress()).run(tmp_path)
+    ((result_id,),) = bench.lab.rows("select id from lims.results where entry = 'import'")
+    bench.model()
+
+    chain = bench.chain(result_id)
+
+    assert differing(chain) == set(), chain.links
+    assert found(chain, Finding.ABSENT) == ORIGIN | {"gates", "model", "release", "versions", "report"}
+    assert link(chain, Step.TRANSMISSION).why.startswith("imported history")
