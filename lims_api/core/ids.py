@@ -1,8 +1,9 @@
-"""Identifiers: UUID version 7 (RFC 9562), in time order within a process."""
+"""Identifiers: UUID version 7 (RFC 9562), in time order within a process; version 8 for what belongs to a row."""
 
 import os
 import threading
 import time
+from hashlib import sha256
 from uuid import UUID
 
 SYSTEM_ACTOR = UUID("00000000-0000-7000-8000-000000000001")
@@ -22,3 +23,9 @@ def uuid7() -> UUID:
     random = int.from_bytes(os.urandom(8)) & ((1 << 62) - 1)
     value = ((ticks >> 12) & ((1 << 48) - 1)) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62 | random
     return UUID(int=value)
+
+
+def derived(key: UUID, name: str) -> UUID:
+    """The identifier of something that belongs to a row and has none of its own: version 8, the same every time."""
+    digest = int.from_bytes(sha256(key.bytes + name.encode()).digest()[:16])
+    return UUID(int=digest & ~(0xF << 76) & ~(0b11 << 62) | 0x8 << 76 | 0b10 << 62)

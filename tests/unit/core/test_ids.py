@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lims_api.core.clock import utc_now
-from lims_api.core.ids import SYSTEM_ACTOR, uuid7
+from lims_api.core.ids import SYSTEM_ACTOR, derived, uuid7
 
 ROOT = Path(__file__).parents[3]
 
@@ -48,3 +48,13 @@ def test_ids_of_two_processes_differ() -> None:
 def test_the_systems_actor_is_a_valid_id_that_no_clock_gives() -> None:
     assert SYSTEM_ACTOR.version == 7
     assert SYSTEM_ACTOR.int >> 80 == 0
+
+
+def test_an_id_that_is_derived_is_of_version_8_and_the_same_every_time() -> None:
+    key = uuid7()
+
+    made = derived(key, "Composition")
+
+    assert (made.version, made.variant) == (8, "specified in RFC 4122")
+    assert made == derived(key, "Composition")
+    assert len({made, derived(key, "Bundle"), derived(uuid7(), "Composition")}) == 3
