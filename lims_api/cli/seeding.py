@@ -154,7 +154,12 @@ def _make(database: Database, secrets: Path, wanted: NewOrganization) -> None:
     organizations.create(database, organization_id, code=wanted.code, name=wanted.name, is_example=True)
     with transaction(SystemCaller(database=database, organization_id=organization_id, reason="seed")) as session:
         lab = organizations.add_site(
-            session, code="MAIN", name=wanted.name, kind=SiteKind.LAB, address="EXAMPLE address, Pune 411001"
+            session,
+            code="MAIN",
+            name=wanted.name,
+            kind=SiteKind.LAB,
+            address="EXAMPLE address, Pune 411001",
+            contact="EXAMPLE telephone 020 0000 0000",
         )
         organizations.add_site(
             session, code="CC1", name="Collection centre 1", kind=SiteKind.COLLECTION_CENTRE, parent=lab

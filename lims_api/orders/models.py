@@ -8,6 +8,7 @@ from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped
 
 from lims_api.core.db import Clinical, Model, Record, belongs_to, open_column, status_column
+from lims_api.core.i18n import Language
 
 
 class Priority(StrEnum):
@@ -48,6 +49,7 @@ class Order(Record, Clinical):
     placed_at: Mapped[datetime] = open_column()
     due_at: Mapped[datetime] = open_column()
     completed_at: Mapped[datetime | None] = open_column()
+    report_language: Mapped[Language] = status_column(Language, check="report_language", server_default="en")
 
 
 class OrderTest(Record):

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, Field, model_validator
 
+from lims_api.core.i18n import Language
 from lims_api.orders.models import Priority
 
 
@@ -16,6 +17,7 @@ class OrderIn(BaseModel):
     tests: list[str] = Field(default=[], max_length=100, description="test codes")
     panel_codes: list[str] = Field(default=[], max_length=30, description="panels; their tests are ordered once each")
     placed_at: AwareDatetime | None = Field(default=None, description="when the order was taken; now if absent")
+    language: Language | None = Field(default=None, description="of the report; the organization's if absent")
 
     @model_validator(mode="after")
     def _of_something(self) -> Self:

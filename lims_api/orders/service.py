@@ -40,6 +40,7 @@ def place(session: Session, wanted: OrderIn) -> Order:
         placed_at=placed_at,
         occurred_at=placed_at,
         due_at=max(due.values()),
+        report_language=wanted.language or organizations.own(session).report_language,
     )
     session.add(order)
     session.flush()

@@ -1,5 +1,7 @@
-"""A new tenant, and its sites."""
+"""A new tenant, its sites, and what they are accredited for."""
 
+from collections.abc import Collection
+from datetime import date
 from uuid import UUID
 
 from sqlalchemy import insert, select
@@ -7,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from lims_api.core.db import Database, actor_of
 from lims_api.core.errors import NotFound
-from lims_api.organizations.models import Organization, Site, SiteKind
+from lims_api.organizations.errors import AccreditationEndsFirst
+from lims_api.organizations.models import Accreditation, Organization, Site, SiteKind
 
 
 def create(database: Database, organization_id: UUID, *, code: str, name: str, is_example: bool = False) -> None:
@@ -19,7 +22,14 @@ def create(database: Database, organization_id: UUID, *, code: str, name: str, i
 
 
 def add_site(
-    session: Session, *, code: str, name: str, kind: SiteKind, parent: Site | None = None, address: str | None = None
+    session: Session,
+    *,
+    code: str,
+    name: str,
+    kind: SiteKind,
+    parent: Site | None = None,
+    address: str | None = None,
+    contact: str | None = None,
 ) -> Site:
     """A laboratory, or a collection centre under one."""
     site = Site(
@@ -29,6 +39,7 @@ def add_site(
         kind=kind,
         parent_id=parent.id if parent else None,
         address=address,
+        contact=contact,
     )
     session.add(site)
     session.flush()
@@ -46,6 +57,33 @@ def site(session: Session, site_id: UUID) -> Site:
     if found is None:
         raise NotFound("There is no such site in this organization.")
     return found
+
+
+def laboratory_of(session: Session, site_id: UUID) -> Site:
+    """The laboratory that examines for a site: itself, or the one its collection centre sends to."""
+    found = site(session, site_id)
+    return site(session, found.parent_id) if found.kind is SiteKind.COLLECTION_CENTRE and found.parent_id else found
+
+
+def accredit(
+    session: Session, site: Site, *, certificate: str, test_codes: Collection[str], valid_from: date, valid_to: date
+) -> Accreditation:
+    """Enter a laboratory's certificate with its scope: the tests that it names, from one day to another."""
+    if valid_to < valid_from:
+        raise AccreditationEndsFirst(f"{certificate} ends before it begins. Enter the two days that it states.")
+    accreditation = Accreditation(
+        organization_id=actor_of(session).organization_id, site_id=site.id, certificate=certificate,
+        test_codes=sorted(set(test_codes)), valid_from=valid_from, valid_to=valid_to,
+    )  # fmt: skip
+    session.add(accreditation)
+    session.flush()
+    return accreditation
+
+
+def accreditations(session: Session, site_id: UUID) -> list[Accreditation]:
+    """A laboratory's certificates, past ones too, oldest first."""
+    query = select(Accreditation).where(Accreditation.site_id == site_id)
+    return list(session.scalars(query.order_by(Accreditation.valid_from, Accreditation.certificate)))
 
 
 def sites(session: Session) -> list[Site]:
