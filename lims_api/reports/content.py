@@ -1,26 +1,18 @@
-"""From an order's authorised results to what its report says."""
+"""From what was gathered of an order to what its report says, in its language."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 from pydantic_core import to_json
-from sqlalchemy import select
-from sqlalchemy.orm import Session
 
-from lims_api.catalogue import service as catalogue
-from lims_api.catalogue.schemas import Definition
 from lims_api.core.clock import business_day
-from lims_api.identity import service as identity
-from lims_api.identity.models import User
-from lims_api.orders.models import Order
-from lims_api.organizations import service as organizations
-from lims_api.patients import service as patients
+from lims_api.core.i18n import Language, Words, words
 from lims_api.patients.age import age_days
+from lims_api.reports.gathering import Gathered
 from lims_api.reports.layout import (
     Group,
     Laboratory,
@@ -29,69 +21,41 @@ from lims_api.reports.layout import (
     ReportContent,
     ReportStatus,
     Signatory,
+)
+from lims_api.reports.layout import Specimen as SpecimenLines
+from lims_api.reports.wording import (
     age_text,
     interval_text,
     moment_text,
     previous_text,
+    reason_text,
     release_statement,
     sex_text,
     value_text,
 )
-from lims_api.reports.layout import Specimen as SpecimenLines
-from lims_api.results.models import Result, ResultStatus
-from lims_api.results.queries import HISTORY
-from lims_api.specimens.models import Specimen
+from lims_api.results.models import Result
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EXAMPLE = "Reference interval and limits are EXAMPLE values: not approved for clinical use"
+EXAMPLE_WORDS = "The words of this report are an EXAMPLE translation: not approved by a named person"
+OUT_OF_SCOPE = "Not in the laboratory's scope of accreditation"
+AUTOMATIC = "Released automatically"
 
 
-@dataclass(frozen=True)
-class Gathered:
-    """An order with all that its report prints."""
-
-    order: Order
-    results: list[Result]
-    specimens: dict[UUID, Specimen]
-    definitions: dict[UUID, Definition]
-    previous: dict[str, tuple[str, datetime]]
-    replaced: dict[UUID, Result]
-
-
-def gather(session: Session, order: Order) -> Gathered:
-    """The order's current authorised results and what stands beside them."""
-    current = select(Result).where(Result.order_id == order.id, Result.status == ResultStatus.AUTHORISED)
-    results = list(session.scalars(current.order_by(Result.test_code)))
-    replaced_ids = {result.corrects_id for result in results if result.corrects_id}
-    replaced = session.scalars(select(Result).where(Result.id.in_(replaced_ids), Result.authorised_at.is_not(None)))
-    specimens = session.scalars(select(Specimen).where(Specimen.id.in_({result.specimen_id for result in results})))
-    definitions = catalogue.definitions(session, {result.definition_id for result in results})
-    return Gathered(
-        order, results, {specimen.id: specimen for specimen in specimens}, definitions,
-        _previous(session, order, definitions.values()), {result.id: result for result in replaced},
-    )  # fmt: skip
-
-
-def content_of(session: Session, found: Gathered, *, version: int, issued_at: datetime) -> ReportContent:
+def content_of(found: Gathered, *, version: int, issued_at: datetime) -> ReportContent:
     """What the report says in this version."""
-    organization = organizations.own(session)
-    site = organizations.site(session, found.order.site_id)
-    patient = patients.get(session, found.order.patient_id)
-    who = patients.open_identity(session, [patient])[patient.id]
-    on = business_day(found.order.placed_at)
-    age = age_days(who.birth_on, who.birth_precision, on) if who.birth_on and who.birth_precision else None
-    examples = any(definition.is_example for definition in found.definitions.values())
+    order, say = found.order, words(found.order.report_language)
     return ReportContent(
-        laboratory=Laboratory(name=organization.name, address=site.address or site.name),
-        report_number=f"{found.order.order_number}/{version}", version=version,
+        laboratory=_laboratory(found),
+        report_number=f"{order.order_number}/{version}", version=version,
         status=ReportStatus.AMENDED if version > 1 else ReportStatus.FINAL,
-        patient=Patient(name=who.name, uhid=who.uhid, age=age_text(age), sex=sex_text(patient.sex)),
-        referring_doctor="Self", order_number=found.order.order_number, reported=moment_text(issued_at),
-        issued_at=issued_at,
-        groups=tuple(_groups(found)), signatories=tuple(_signatories(session, found.results)),
-        is_example=organization.is_example or examples,
-        amendment_reason=_amendment(found) if version > 1 else "",
-        supersedes=f"{found.order.order_number}/{version - 1}" if version > 1 else "",
+        patient=_patient(found, say), referring_doctor=say("Self"), order_number=order.order_number,
+        reported=moment_text(issued_at), issued_at=issued_at,
+        groups=tuple(_groups(found, say)), signatories=tuple(_signatories(found, say)),
+        is_example=_is_example(found, say), language=say.language,
+        amendment_reason=reason_text(_reasons(found), say) if version > 1 else "",
+        supersedes=f"{order.order_number}/{version - 1}" if version > 1 else "",
+        notes=(say(EXAMPLE_WORDS),) if say.is_example else (),
     )  # fmt: skip
 
 
@@ -101,85 +65,95 @@ def fingerprint(content: ReportContent) -> bytes:
     return to_json(replace(still, status=ReportStatus.FINAL, amendment_reason=""))
 
 
-def machine_readable(content: ReportContent, found: Gathered) -> bytes:
-    """The same report for computers: codes and plain numbers."""
-    return to_json(
-        {
-            "report": content.report_number, "status": content.status, "order": found.order.order_number,
-            "issued_at": content.issued_at, "is_example": content.is_example,
-            "results": [_coded(result) for result in found.results],
-        }
+def _is_example(found: Gathered, say: Words) -> bool:
+    unapproved = any(definition.is_example for definition in found.definitions.values())
+    return found.organization.is_example or unapproved or say.is_example
+
+
+def _laboratory(found: Gathered) -> Laboratory:
+    lab = found.laboratory
+    name = found.organization.name
+    certificates = {certificate for result in found.results if (certificate := _certificate(found, result))}
+    return Laboratory(
+        name=name if lab.name == name else f"{name}, {lab.name}", address=lab.address or "", contact=lab.contact or "",
+        accreditation="; ".join(sorted(certificates)),
     )  # fmt: skip
 
 
-def _coded(result: Result) -> dict[str, Any]:
-    return {
-        "id": result.id, "test": result.test_code, "loinc": result.loinc, "value": result.value,
-        "comparator": result.comparator, "unit": result.unit, "flag": result.flag, "low": result.reference_low,
-        "high": result.reference_high, "observed_at": result.occurred_at, "version": result.version,
-        "is_automatic": result.is_automatic, "rules": result.rules_version, "model": result.model_version,
-    }  # fmt: skip
+def _certificate(found: Gathered, result: Result) -> str:
+    """The certificate whose scope covers a test on the day it was examined; empty for none."""
+    day = business_day(result.occurred_at)
+    return next((one.certificate for one in found.accreditations if one.covers(result.test_code, day)), "")
 
 
-def _groups(found: Gathered) -> Iterable[Group]:
+def _patient(found: Gathered, say: Words) -> Patient:
+    who = found.who
+    on = business_day(found.order.placed_at)
+    age = age_days(who.birth_on, who.birth_precision, on) if who.birth_on and who.birth_precision else None
+    return Patient(name=who.name, uhid=who.uhid, age=age_text(age, say), sex=sex_text(found.patient.sex, say))
+
+
+def _groups(found: Gathered, say: Words) -> Iterable[Group]:
     by_group: dict[tuple[str, UUID], list[Result]] = {}
     for result in found.results:
         by_group.setdefault((found.definitions[result.definition_id].discipline, result.specimen_id), []).append(result)
     for (discipline, specimen_id), results in by_group.items():
         specimen = found.specimens[specimen_id]
         yield Group(
-            title=discipline,
+            title=say(discipline),
             specimen=SpecimenLines(
-                accession_number=specimen.accession_number, specimen_type=specimen.specimen_type,
+                accession_number=specimen.accession_number, specimen_type=say(specimen.specimen_type),
                 collected=moment_text(specimen.collected_at), received=moment_text(specimen.received_at),
             ),
-            lines=tuple(_line(result, found) for result in results),
+            lines=tuple(_line(result, found, say) for result in results),
         )  # fmt: skip
 
 
-def _line(result: Result, found: Gathered) -> Line:
+def _line(result: Result, found: Gathered, say: Words) -> Line:
     definition = found.definitions[result.definition_id]
-    decimals = definition.decimals
+    translated = definition.translations.get(say.language, "") if say.language is not Language.ENGLISH else ""
     before = found.previous.get(result.test_code)
-    old = found.replaced.get(result.corrects_id) if result.corrects_id else None
     return Line(
-        test=definition.name, method=definition.method, unit=result.unit,
-        value=value_text(result.value, comparator=result.comparator, decimals=decimals, received=result.value_text),
-        interval=interval_text(result.reference_low, result.reference_high, decimals), flag=result.flag,
-        is_critical=result.flag in ("LL", "HH"),
-        corrected_from=value_text(old.value, comparator=old.comparator, decimals=decimals, received=old.value_text)
-        if old else "",
-        marks=(EXAMPLE,) if definition.is_example else (),
-        **(previous_text(*before) if before else {}),
+        test=translated or definition.name, in_english=definition.name if translated else "",
+        method=definition.method, unit=result.unit, value=printed_value(result, found),
+        interval=interval_text(result.reference_low, result.reference_high, definition.decimals, say),
+        flag=result.flag, is_critical=result.flag in ("LL", "HH"), corrected_from=earlier_value(result, found),
+        marks=tuple(map(say, _marks(result, found))), **(previous_text(*before) if before else {}),
     )  # fmt: skip
 
 
-def _previous(session: Session, order: Order, definitions: Iterable[Definition]) -> dict[str, tuple[str, datetime]]:
-    """The patient's newest authorised value of each test before this order."""
-    rows = session.execute(
-        HISTORY,
-        {"organization_id": order.organization_id, "patient_ids": [order.patient_id], "before": order.placed_at},
-    )
-    decimals = {item.code: item.decimals for item in definitions if not item.is_restricted}
-    found: dict[str, tuple[str, datetime]] = {}
-    for row in sorted(rows, key=lambda row: row.available_at):
-        if row.status == ResultStatus.AUTHORISED and row.test_code in decimals:
-            text = value_text(row.value, comparator=None, decimals=decimals[row.test_code], received="")
-            found[row.test_code] = (text, row.available_at)
-    return found
+def printed_value(result: Result, found: Gathered) -> str:
+    """A result with the decimals of its definition, or as the words that it is."""
+    decimals = found.definitions[result.definition_id].decimals
+    return value_text(result.value, comparator=result.comparator, decimals=decimals, received=result.value_text)
 
 
-def _signatories(session: Session, results: Sequence[Result]) -> Iterable[Signatory]:
-    """Each person once for what they examined, once for what was released in their name."""
-    for signatory_id, automatic in sorted(
-        {(result.signatory_id, result.is_automatic) for result in results if result.signatory_id}
-    ):
-        name = identity.full_name(session, signatory_id)
-        registration = session.scalars(select(User.registration_number).where(User.id == signatory_id)).one()
-        statement = release_statement(name, is_automatic=automatic)
-        yield Signatory(name=name, registration=registration or "", statement=statement)
+def earlier_value(result: Result, found: Gathered) -> str:
+    """What the report said before the result was corrected; empty if it never said another."""
+    old = found.replaced.get(result.corrects_id) if result.corrects_id else None
+    return printed_value(old, found) if old else ""
 
 
-def _amendment(found: Gathered) -> str:
-    reasons = sorted({result.correction_reason for result in found.results if result.correction_reason})
-    return ", ".join(reasons).replace("_", " ") or "result corrected"
+def _marks(result: Result, found: Gathered) -> Iterable[str]:
+    if found.definitions[result.definition_id].is_example:
+        yield EXAMPLE
+    if any(_certificate(found, other) for other in found.results) and not _certificate(found, result):
+        yield OUT_OF_SCOPE
+    if result.is_automatic and not all(other.is_automatic for other in found.results):
+        yield AUTOMATIC
+
+
+def _signatories(found: Gathered, say: Words) -> Iterable[Signatory]:
+    """Each person once for what they examined, once for what was released under an authorisation of theirs."""
+    released = {
+        (result.signatory_id, found.signed_at.get(result.authorisation_id) if result.authorisation_id else None)
+        for result in found.results if result.signatory_id
+    }  # fmt: skip
+    for signatory_id, signed_at in sorted(released, key=lambda one: (one[0], one[1] or EPOCH)):
+        person = found.people[signatory_id]
+        statement = release_statement(person.name, say, signed_at=signed_at)
+        yield Signatory(name=person.name, registration=person.registration, statement=statement)
+
+
+def _reasons(found: Gathered) -> set[str]:
+    return {result.correction_reason for result in found.results if result.correction_reason}

@@ -5,19 +5,18 @@ Content follows ISO 15189:2022 7.4.1.6 (report content), 7.4.1.7 (additional inf
 
 import unicodedata
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta, timezone
-from decimal import ROUND_HALF_UP, Decimal
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-IST = timezone(timedelta(hours=5, minutes=30), "IST")
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-EN_DASH = "\u2013"
+from lims_api.core.i18n import Language, words
+
 ZERO_WIDTH_SPACE = "\u200b"
-NOT_ESTABLISHED = "Not established"
 LONGEST_WORD = 24
 COLUMNS = {"value": 12, "unit": 8, "interval": 15, "previous": 12}  # characters that a column of the table holds
 DIRECTION_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c")
+VIRAMA = 9  # its canonical combining class, in every Indic script
+JOINERS = frozenset("\u200c\u200d")
 OWN_FORM = frozenset({"groups", "issued_at", "verification"})  # not printed as they are
 
 
@@ -62,11 +61,12 @@ class Specimen:
 class Line:
     """One result as printed. `flag` is L, H, LL, HH, N or None; `marks` become numbered notes below the results.
 
-    `previous` is the patient's last value with its date (`previous_text`); `corrected_from` is what the earlier
-    version of this report said.
+    `in_english` is the test's English name, below a translated one; `previous` is the patient's last value with its
+    date (`previous_text`); `corrected_from` is what the earlier version of this report said.
     """
 
     test: str
+    in_english: str = ""
     value: str
     unit: str
     interval: str
@@ -119,85 +119,11 @@ class ReportContent:
     groups: tuple[Group, ...]
     signatories: tuple[Signatory, ...]
     is_example: bool
+    language: Language = Language.ENGLISH
     amendment_reason: str = ""
     supersedes: str = ""
     notes: tuple[str, ...] = ()
     verification: str = ""
-
-
-def moment_text(moment: datetime | None) -> str:
-    """An instant as the laboratory's calendar and clock say it, `24-Nov-2026 14:05 IST`; empty when not known.
-
-    Raises ValueError for a naive datetime: it names no instant.
-    """
-    if moment is None:
-        return ""
-    if moment.tzinfo is None:
-        raise ValueError("A printed time needs a timezone.")
-    local = moment.astimezone(IST)
-    return f"{local.day:02d}-{MONTHS[local.month - 1]}-{local.year:04d} {local.hour:02d}:{local.minute:02d} IST"
-
-
-def date_text(moment: datetime | None) -> str:
-    """The laboratory's calendar day of an instant, `24-Nov-2026`."""
-    return moment_text(moment).partition(" ")[0]
-
-
-def number_text(value: float | Decimal, decimals: int) -> str:
-    """A number with the decimals of its test's definition, half up, ASCII digits, dot, never `-0`.
-
-    A float is read by its shortest decimal form, so that 0.125 and "0.125" round alike.
-    Raises ValueError unless finite.
-    """
-    number = value if isinstance(value, Decimal) else Decimal(repr(float(value)))
-    if not number.is_finite():
-        raise ValueError("A printed result must be a finite number.")
-    rounded = number.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP)
-    return f"{abs(rounded) if rounded.is_zero() else rounded:f}"
-
-
-def value_text(value: float | Decimal | None, *, comparator: str | None, decimals: int, received: str) -> str:
-    """The printed result: the comparator is kept (`<0.10`); without a number, the text the analyser sent."""
-    if value is None:
-        return received
-    return f"{comparator or ''}{number_text(value, decimals)}"
-
-
-def interval_text(low: float | Decimal | None, high: float | Decimal | None, decimals: int) -> str:
-    """A reference interval, `70 - 99` with an en dash, `up to 40`, `from 60`, or that none is established."""
-    if low is not None and high is not None:
-        return f"{number_text(low, decimals)} {EN_DASH} {number_text(high, decimals)}"
-    if high is not None:
-        return f"up to {number_text(high, decimals)}"
-    return NOT_ESTABLISHED if low is None else f"from {number_text(low, decimals)}"
-
-
-def age_text(age_days: int | None) -> str:
-    """Age as a clinician reads it: days to four weeks, months to two years, then years; empty when not known."""
-    if age_days is None:
-        return ""
-    if age_days < 28:
-        return f"{age_days} d"
-    if age_days < 731:
-        return f"{int(age_days / 30.4375)} mo"
-    return f"{int(age_days / 365.25)} y"
-
-
-def sex_text(sex: str | None) -> str:
-    """The administrative sex as printed."""
-    return sex.capitalize() if sex else "Not stated"
-
-
-def previous_text(value: str, moment: datetime) -> dict[str, str]:
-    """The two fields of a `Line` that hold the earlier value of the same test: `Line(..., **previous_text(...))`."""
-    return {"previous": value, "previous_on": date_text(moment)}
-
-
-def release_statement(name: str, *, is_automatic: bool) -> str:
-    """Who released, and how: an automatic release names the person whose standing authorisation covers it."""
-    if is_automatic:
-        return f"Released automatically under the standing authorisation of {name}"
-    return f"Examined and authorised by {name}"
 
 
 def breakable(text: str, longest: int = LONGEST_WORD) -> str:
@@ -221,6 +147,7 @@ def printed(content: ReportContent) -> dict[str, Any]:
         "marks": _texts(marks),
         "has_flags": any(line.is_abnormal for line in lines),
         "has_critical": any(line.is_critical for line in lines),
+        "words": dict(words(content.language).texts),
     }
 
 
@@ -246,7 +173,18 @@ def _texts(values: Any, longest: int = LONGEST_WORD) -> Any:
 
 
 def _pieces(word: str, longest: int) -> list[str]:
-    return [word[at : at + longest] for at in range(0, len(word), longest)]
+    pieces = []
+    while len(word) > longest:
+        cut = next((at for at in range(longest, 0, -1) if _may_part(word[at - 1], word[at])), longest)
+        pieces.append(word[:cut])
+        word = word[cut:]
+    return [*pieces, word]
+
+
+def _may_part(before: str, after: str) -> bool:
+    """Not between a letter and the signs that shape it: a vowel sign, a virama and what it joins, a joiner."""
+    is_joined = unicodedata.combining(before) == VIRAMA or not JOINERS.isdisjoint((before, after))
+    return not is_joined and not unicodedata.category(after).startswith("M")
 
 
 def _is_control(character: str) -> bool:

@@ -1,4 +1,4 @@
-"""Report content into a PDF/A-3b file, with the machine-readable content attached.
+"""Report content into a PDF/A-3b file, with the FHIR document attached.
 
 Nothing a person typed is ever markup: the template is fixed, and content reaches it as JSON in one input.
 """
@@ -31,8 +31,8 @@ class UnprintableReport(Exception):
 def render(content: ReportContent, attachment: bytes | None) -> bytes:
     """One version of a report as PDF/A-3b bytes.
 
-    `attachment` is a JSON document (UTF-8) that says the same as the pages; it is embedded as `report.json` with the
-    relationship Data, so that a computer need not read pages. The same content and attachment give the same bytes.
+    `attachment` is a FHIR document (JSON, UTF-8) that says the same as the pages; it is embedded as `report.fhir.json`
+    with the relationship Data, so that a computer need not read pages. Equal content and attachment give equal bytes.
     Raises UnprintableReport when a character has no glyph, ValueError when the attachment is not JSON.
     """
     inputs = {

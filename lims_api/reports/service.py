@@ -14,6 +14,7 @@ from lims_api.core.access import saw
 from lims_api.core.clock import utc_now
 from lims_api.core.db import actor_of
 from lims_api.core.errors import Forbidden
+from lims_api.core.ids import uuid7
 from lims_api.core.ledger import publish
 from lims_api.core.permissions import Permission
 from lims_api.files import service as files
@@ -22,9 +23,11 @@ from lims_api.orders import service as orders
 from lims_api.orders.models import OrderStatus
 from lims_api.patients import service as patients
 from lims_api.patients.models import PatientStatus
-from lims_api.reports.content import content_of, fingerprint, gather, machine_readable
+from lims_api.reports.attachment import fhir_document
+from lims_api.reports.content import content_of, fingerprint
 from lims_api.reports.errors import OrderNotComplete, UnknownReport
 from lims_api.reports.events import ReportReleased
+from lims_api.reports.gathering import gather
 from lims_api.reports.layout import ReportContent
 from lims_api.reports.models import Report, ReportStatus
 from lims_api.reports.render import render
@@ -38,18 +41,18 @@ def release(session: Session, order_id: UUID) -> Report:
     patients.get(session, order.patient_id, lock=True)
     earlier = reports_of(session, order_id)
     found, now = gather(session, order), utc_now()
-    content = content_of(session, found, version=len(earlier) + 1, issued_at=now)
+    content = content_of(found, version=len(earlier) + 1, issued_at=now)
     if earlier and earlier[-1].content_sha256 == _content_sha256(content, earlier[:-1]):
         return earlier[-1]
     content_sha256 = _content_sha256(content, earlier)
-    code = secrets.token_urlsafe(12)
-    pdf = render(_verifiable(session, content, code), machine_readable(content, found))
+    report_id, code = uuid7(), secrets.token_urlsafe(12)
+    document = render(_verifiable(session, content, code), fhir_document(content, found, report_id))
     stored = files.store(
-        session, session.info["services"].files_folder, kind=FileKind.REPORT, content=pdf,
+        session, session.info["services"].files_folder, kind=FileKind.REPORT, content=document,
         media_type="application/pdf", patient_id=order.patient_id,
     )  # fmt: skip
     report = Report(
-        organization_id=actor_of(session).organization_id, order_id=order.id, patient_id=order.patient_id,
+        id=report_id, organization_id=actor_of(session).organization_id, order_id=order.id, patient_id=order.patient_id,
         version=content.version, status=ReportStatus(content.status), file_id=stored.id, sha256=stored.sha256,
         content_sha256=content_sha256, verification_code=code, released_at=now,
         supersedes_id=earlier[-1].id if earlier else None, is_example=content.is_example,

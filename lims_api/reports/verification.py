@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import text
 
 from lims_api.core.db import Database, unauthenticated
-from lims_api.reports.layout import moment_text
+from lims_api.reports.wording import moment_text
 
 _CODE = re.compile(r"[A-Za-z0-9_-]{16}")
 _FIND = text("select * from lims.verify_report(:code)")

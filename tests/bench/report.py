@@ -5,6 +5,7 @@ import statistics
 import time
 from datetime import UTC, datetime
 
+from lims_api.core.i18n import Language, words
 from lims_api.reports.layout import (
     Group,
     Laboratory,
@@ -14,13 +15,12 @@ from lims_api.reports.layout import (
     ReportStatus,
     Signatory,
     Specimen,
-    date_text,
-    moment_text,
-    release_statement,
 )
 from lims_api.reports.render import render
+from lims_api.reports.wording import date_text, moment_text, release_statement
 
 REPORTED_AT = datetime(2026, 11, 24, 8, 35, tzinfo=UTC)
+SIGNED_AT = datetime(2026, 10, 1, 5, 0, tzinfo=UTC)
 PREVIOUSLY_AT = datetime(2026, 8, 3, 5, 0, tzinfo=UTC)
 TESTS = (
     ("Glucose, fasting", "112", "mg/dL", "70 \u2013 99", "Hexokinase", "H"),
@@ -62,7 +62,7 @@ def content(number: int) -> ReportContent:
             Signatory(
                 name="Dr Example Signatory",
                 registration="MMC 0000/00/0000",
-                statement=release_statement("Dr Example Signatory", is_automatic=True),
+                statement=release_statement("Dr Example Signatory", words(Language.ENGLISH), signed_at=SIGNED_AT),
             ),
         ),
         is_example=True,

@@ -47,6 +47,7 @@ from lims_api.cli import seeding
 from lims_api.core.clock import business_day, utc_now
 from lims_api.core.db import SystemCaller, transaction
 from lims_api.core.errors import LimsError
+from lims_api.core.i18n import Language
 from lims_api.core.jobs import Work, worker_app
 from lims_api.core.permissions import Permission
 from lims_api.core.relay import relay
@@ -185,12 +186,19 @@ class Laboratory:
         return Person(patient.id, known.uhid, known.name, str(patient.sex), known.birth_on)
 
     def draw(
-        self, *tests: str, person: Person | None = None, receive: bool = True, site_id: UUID | None = None
+        self,
+        *tests: str,
+        person: Person | None = None,
+        receive: bool = True,
+        site_id: UUID | None = None,
+        language: Language | None = None,
     ) -> Drawn:
         """Order tests that are measured in one container, draw it, and receive it."""
         person, now = person or self.person(), utc_now()
         with self.session("reception") as session:
-            wanted = OrderIn(patient_id=person.id, site_id=site_id or self.site_id, tests=list(tests or ("GLU",)))
+            wanted = OrderIn(
+                patient_id=person.id, site_id=site_id or self.site_id, tests=list(tests or ("GLU",)), language=language
+            )
             order = orders.place(session, wanted)
             session.flush()
             ((specimen, measured),) = specimens.collect(session, order.id, collected_at=now - timedelta(minutes=20))
@@ -243,11 +251,12 @@ class Laboratory:
         channel: str = CHANNEL,
         stated: Mapping[str, Any] | None = None,
         site_id: UUID | None = None,
+        language: Language | None = None,
         batch: Mapping[str, Any] | None = None,
         **observed: Any,
     ) -> Measured:
         """Order, draw, receive and measure: everything is right, except what a test makes wrong."""
-        drawn = self.draw(*tests, person=person, site_id=site_id)
+        drawn = self.draw(*tests, person=person, site_id=site_id, language=language)
         identity = drawn.person.stated(**(stated or {}))
         sent = message(drawn.accession, self.observations(drawn, values, **observed), identity, channel=channel)
         self.deliver(sent, **(batch or {}))

@@ -24,8 +24,8 @@ from lims_api.core.relay import relay
 from lims_api.files import service as files
 from lims_api.orders import service as orders
 from lims_api.reports import service
-from lims_api.reports.content import gather
 from lims_api.reports.errors import OrderNotComplete
+from lims_api.reports.gathering import gather
 from tests.factories import organization, staff
 from tests.integration.laboratory import RESTRICTED, Laboratory, Measured, message, run_jobs
 
@@ -126,17 +126,6 @@ def test_the_report_says_who_answers_for_it_and_that_its_intervals_are_examples(
         assert "EXAMPLE" in words
     assert "automatic" in automatic.lower()
     assert "automatic" not in examined.lower()
-
-
-def test_the_report_for_computers_says_the_same(lab: Laboratory) -> None:
-    measured = lab.measure()
-    lab.settle()
-    (report,) = reports(lab, measured.drawn.order_id)
-
-    attached = pypdf.PdfReader(io.BytesIO(pdf(lab, report["id"]))).attachments["report.json"][0]
-
-    ((line,)) = json.loads(attached)["results"]
-    assert (line["test"], line["value"], line["unit"], line["is_automatic"]) == ("GLU", "85", "mg/dL", True)
 
 
 def test_an_order_that_is_not_complete_has_no_report(lab: Laboratory) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lims_api.core.i18n import Language, words
 from lims_api.reports.layout import (
     Group,
     Laboratory,
@@ -15,12 +16,12 @@ from lims_api.reports.layout import (
     ReportStatus,
     Signatory,
     Specimen,
-    moment_text,
-    release_statement,
 )
+from lims_api.reports.wording import moment_text, release_statement
 
 COLLECTED_AT = datetime(2026, 11, 24, 3, 10, tzinfo=UTC)
 REPORTED_AT = datetime(2026, 11, 24, 8, 35, tzinfo=UTC)
+SIGNED_AT = datetime(2026, 10, 1, 5, 0, tzinfo=UTC)
 SERUM = Specimen(
     accession_number="26-000123",
     specimen_type="Serum",
@@ -73,7 +74,7 @@ def report(**changes: Any) -> ReportContent:
             Signatory(
                 name="Dr Example Signatory",
                 registration="Maharashtra Medical Council 0000/00/0000",
-                statement=release_statement("Dr Example Signatory", is_automatic=True),
+                statement=release_statement("Dr Example Signatory", words(Language.ENGLISH), signed_at=SIGNED_AT),
             ),
         ),
         "is_example": False,
@@ -105,7 +106,7 @@ def full_report() -> ReportContent:
     second = Signatory(
         name="Dr Second Signatory",
         registration="Maharashtra Medical Council 0000/00/0001",
-        statement=release_statement("Dr Second Signatory", is_automatic=False),
+        statement=release_statement("Dr Second Signatory", words(Language.ENGLISH)),
     )
     return report(
         version=2,

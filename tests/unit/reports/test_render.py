@@ -10,6 +10,7 @@ import pikepdf
 import pypdf
 import pytest
 
+from lims_api.core.i18n import Language
 from lims_api.reports.layout import Group, Laboratory, Line, Patient, ReportContent, ReportStatus
 from lims_api.reports.render import UnprintableReport, render
 
@@ -48,9 +49,9 @@ def test_the_machine_readable_content_is_attached_as_it_was_given(make_report: M
     attachment = json.dumps({"resourceType": "Bundle", "name": "\u0936\u094d\u0930\u0940"}, ensure_ascii=False).encode()
 
     with pikepdf.open(io.BytesIO(render(make_report(), attachment))) as pdf:
-        file = pdf.attachments["report.json"]
+        file = pdf.attachments["report.fhir.json"]
         assert file.get_file().read_bytes() == attachment
-        assert file.get_file().mime_type == "application/json"
+        assert file.get_file().mime_type == "application/fhir+json"
         assert file.relationship == pikepdf.Name.Data
         assert len(pdf.Root.AF) == 1
 
@@ -179,12 +180,72 @@ def test_hostile_words_without_a_blank_stay_in_their_column(make_report: MakeRep
     assert "9" * 13 not in page
 
 
-def test_a_devanagari_name_is_printed_in_its_own_script(make_report: MakeReport) -> None:
-    name = "\u0936\u094d\u0930\u0940 \u0930\u093e\u092e"
+@pytest.mark.req("5.1.1")
+@pytest.mark.parametrize(
+    ("name", "font"),
+    [
+        ("\u0936\u094d\u0930\u0940 \u0930\u093e\u092e", "NotoSans-Bold"),
+        ("\u0ba4\u0bae\u0bbf\u0bb4\u0bcd \u0b95\u0bbf\u0bb0\u0bc1\u0bb7\u0bcd\u0ba3\u0ba9\u0bcd", "NotoSansTamil-Bold"),
+        ("\u0c38\u0c41\u0c2c\u0c4d\u0c30\u0c39\u0c4d\u0c2e\u0c23\u0c4d\u0c2f\u0c02", "NotoSansTelugu-Bold"),
+        ("\u0995\u09c3\u09b7\u09cd\u09a3\u09be \u09b6\u09cd\u09b0\u09c0", "NotoSansBengali-Bold"),
+        ("\u0cb2\u0c95\u0ccd\u0cb7\u0ccd\u0cae\u0cbf", "NotoSansKannada-Bold"),
+    ],
+    ids=["Devanagari", "Tamil", "Telugu", "Bengali", "Kannada"],
+)
+def test_a_name_is_printed_in_its_own_script_and_font(make_report: MakeReport, name: str, font: str) -> None:
     pdf = render(make_report(patient=Patient(name=name, uhid="EX-1", age="3 y", sex="Male")), None)
 
     # Readers disagree about blanks inside shaped words, so every letter of the name is looked for by itself.
     assert set(name) <= set(pages(pdf)[0])
+    assert font in {used.rpartition("+")[2] for used in fonts(pdf)}
+
+
+def fonts(pdf: bytes) -> set[str]:
+    """The names of the fonts of the first page."""
+    with pikepdf.open(io.BytesIO(pdf)) as file:
+        return {
+            str(font.BaseFont).removesuffix("-Identity-H") for font in file.pages[0].Resources.Font.as_dict().values()
+        }
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["\u0d05\u0d28\u0d3f\u0d7d", "\u0a97\u0ac0\u0aa4\u0abe", "\u0a38\u0a3f\u0a70\u0a18", "\u0b17\u0b40\u0b24\u0b3e"],
+    ids=["Malayalam", "Gujarati", "Gurmukhi", "Odia"],
+)
+def test_a_script_that_no_font_of_ours_has_is_refused(make_report: MakeReport, name: str) -> None:
+    with pytest.raises(UnprintableReport):
+        render(make_report(patient=Patient(name=name, uhid="EX-1", age="", sex="Female")), None)
+
+
+@pytest.mark.req("5.1.1")
+def test_a_long_report_tells_its_groups_again_on_every_page(
+    make_report: MakeReport, everything: ReportContent, make_line: MakeLine
+) -> None:
+    first, second = everything.groups
+    lines = tuple(make_line(test=f"Analyte {number:03d}") for number in range(50))
+    report = replace(everything, groups=(replace(first, lines=lines), replace(second, title="SECOND", lines=lines)))
+
+    texts = pages(render(report, None))
+
+    titles = [(first.title.upper() in text, "SECOND" in text) for text in texts if "Analyte" in text]
+    assert titles == [(True, False), (True, False), (True, True), (False, True), (False, True)]
+    assert all("accession 26-0001" in text for text in texts if "Analyte" in text)
+
+
+@pytest.mark.req("5.1.1")
+def test_the_frame_is_in_the_reports_language(everything: ReportContent) -> None:
+    (english,), (hindi,) = (
+        pages(render(replace(everything, language=language), None)) for language in (Language.ENGLISH, Language.HINDI)
+    )
+
+    frame = ("LABORATORY REPORT", "Reference interval", "Examined by", "Page 1 of 1", "End of report", "Reason for")
+    assert [words in english for words in frame] == [True, True, True, True, True, True]
+    assert [words in hindi for words in frame] == [False, False, True, False, False, False], (
+        "notes are as they were given"
+    )
+    assert "482" in hindi
+    assert "mg/dL" in hindi
 
 
 def test_a_character_without_a_glyph_is_an_error_that_does_not_repeat_the_name(make_report: MakeReport) -> None:
