@@ -156,7 +156,7 @@ def _printed_group(group: Group, marks: list[str]) -> dict[str, Any]:
         {
             **_texts(asdict(line)),
             "is_abnormal": line.is_abnormal,
-            "marks": [marks.index(mark) + 1 for mark in line.marks],
+            "marks": sorted(marks.index(mark) + 1 for mark in line.marks),
         }
         for line in group.lines
     ]
