@@ -13,7 +13,12 @@ ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 COUNCIL = "https://doctor.ndhm.gov.in"
 
 FLAGS = {"L": "Low", "H": "High", "LL": "Critical low", "HH": "Critical high", "N": "Normal", "A": "Abnormal"}
-SPECIMENS = {"Serum": ("119364003", "Serum specimen"), "Whole blood": ("258580003", "Whole blood specimen")}
+SPECIMENS = {
+    "Serum": ("119364003", "Serum specimen"),
+    "Plasma": ("119361006", "Plasma specimen"),
+    "Whole blood": ("258580003", "Whole blood sample"),
+    "Urine": ("122575003", "Urine specimen"),
+}
 """SNOMED CT codes of our specimen types; another type is told by its name alone."""
 
 Json = dict[str, Any]

@@ -34,7 +34,7 @@ def said() -> set[str]:
 def of_the_catalogue() -> set[str]:
     """Disciplines and specimen types of the tests that are shipped as examples."""
     files = (LIMS / "catalogue" / "examples").glob("*.toml")
-    tests = [test for path in files for test in tomllib.loads(path.read_text("utf-8"))["test"]]
+    tests = [test for path in files for test in tomllib.loads(path.read_text("utf-8")).get("test", [])]
     return {test[name] for test in tests for name in ("discipline", "specimen_type")}
 
 
@@ -46,9 +46,7 @@ def test_every_word_that_is_said_is_in_the_catalogue(language: Language) -> None
 
 
 def test_no_message_is_left_that_nothing_says() -> None:
-    spare = {"Haematology", "Immunoassay", "Whole blood"}
-
-    assert catalogue("en").keys() - said() - of_the_catalogue() - spare == set()
+    assert catalogue("en").keys() - said() - of_the_catalogue() == set()
 
 
 @pytest.mark.req("5.1.1")
