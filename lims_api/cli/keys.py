@@ -181,7 +181,7 @@ def _erase(chosen: Settings, options: argparse.Namespace) -> int:
     if not options.yes and input("This cannot be undone. Type 'erase' to go on: ") != "erase":
         print("Nothing was erased.")
         return 1
-    with _database(chosen) as database:
+    with system_database(chosen) as database:
         try:
             gone = erase_patient(_caller(database, known[0][0]), options.patient)
         except LimsError as refusal:
@@ -195,7 +195,7 @@ def _erase_again(chosen: Settings) -> int:
     """Mark everybody who has a tombstone, also in a clinical database that was restored from before their erasure."""
     marked, refused = set(_erased(chosen)), 0
     wanted = [person for person in tombstones(chosen.keys_url.get_secret_value()) if person not in marked]
-    with _database(chosen) as database:
+    with system_database(chosen) as database:
         for organization_id, patient_id in wanted:
             try:
                 erase_patient(_caller(database, organization_id), patient_id)
@@ -230,7 +230,8 @@ def _rows(chosen: Settings, statement: str, **values: str) -> Sequence[Row[Any]]
 
 
 @contextmanager
-def _database(chosen: Settings) -> Iterator[Database]:
+def system_database(chosen: Settings) -> Iterator[Database]:
+    """The operational database as role lims_system, with its keys, for one operator's command."""
     store = KeyStore(chosen.keys_url.get_secret_value(), read_master_key(chosen.master_key_file), connections=1)
     database = open_database(_system(chosen), store, connections=1)
     try:
