@@ -12,24 +12,17 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from ingest.contract import Observation
-from lims_api.catalogue.models import ResultKind
-from lims_api.catalogue.reference_intervals import interval_for, within
 from lims_api.catalogue.schemas import Definition, Limits
 from lims_api.equipment.service import Mapping
 from lims_api.qc.service import ControlState, in_control
 from lims_api.results.autoverification import RULES_VERSION, Facts, Reason, reasons_to_hold
 from lims_api.results.delta_check import Delta, delta
-from lims_api.results.flags import flag
 from lims_api.results.knowledge import Earlier, Knowledge, KnownSpecimen, Ordered, Source
+from lims_api.results.measurement import Measurement, measured_facts, measurement
 from lims_api.results.models import SwitchScope
 from lims_api.results.ports import Accession, EarlierValue, ModelUnusable, PanelValue, Risk, RiskModel
 from lims_api.results.queries import HISTORY, STANDING, SWITCHES
 
-PLAIN_FLAGS = frozenset({"", "N", "L", "H", "LL", "HH"})
-"""What an analyser says of its own range; anything else is a warning about the measurement (HL7 table 0078)."""
-
-KNOWN_SEXES = frozenset({"male", "female"})
-FINAL = frozenset({"F", "C"})
 _UNKNOWN = Risk(None, holds=False)
 _QC_REASON = {
     ControlState.IN_CONTROL: None,
@@ -60,10 +53,7 @@ class Verdict:
     """What was found of a result, and why it is held; no reason means released."""
 
     definition: Definition
-    value: Decimal | None
-    unit: str
-    limits: Limits | None
-    flag: str | None
+    measured: Measurement
     version: int
     corrects_id: UUID | None
     reasons: list[Reason] = field(default_factory=list)
@@ -74,6 +64,22 @@ class Verdict:
     rules_version: str = RULES_VERSION
     authorisation_id: UUID | None = None
     signatory_id: UUID | None = None
+
+    @property
+    def value(self) -> Decimal | None:
+        return self.measured.value
+
+    @property
+    def unit(self) -> str:
+        return self.measured.unit
+
+    @property
+    def limits(self) -> Limits | None:
+        return self.measured.limits
+
+    @property
+    def flag(self) -> str | None:
+        return self.measured.flag
 
     @property
     def is_critical(self) -> bool:
@@ -193,28 +199,9 @@ class Judge:
 
     def _verdict(self, candidate: Candidate) -> Verdict:
         definition, specimen = candidate.ordered.definition, candidate.specimen
-        observation, mapping = candidate.observation, candidate.mapping
-        known_unit = observation.unit == mapping.unit_sent
-        value = observation.value
-        if value is not None and known_unit:
-            value = value * mapping.factor
-        sex = specimen.sex if specimen.sex in KNOWN_SEXES else None
-        limits = interval_for(definition.bands, sex, candidate.age_days)
-        found = None
-        if known_unit and limits:
-            found = flag(
-                value, observation.comparator, limits.low, limits.high, limits.critical_low, limits.critical_high
-            )
         version, corrects_id = specimen.next_version(definition.code, candidate.id)
-        return Verdict(
-            definition=definition,
-            value=value,
-            unit=definition.unit if known_unit else observation.unit or "",
-            limits=limits,
-            flag=found,
-            version=version,
-            corrects_id=corrects_id,
-        )
+        found = measurement(candidate.observation, candidate.mapping, definition, specimen.sex, candidate.age_days)
+        return Verdict(definition=definition, measured=found, version=version, corrects_id=corrects_id)
 
     def _facts(
         self,
@@ -227,29 +214,17 @@ class Judge:
         is_authorised: bool,
         risk: Risk,
     ) -> Facts:
-        observation, definition = candidate.observation, verdict.definition
-        value, limits = verdict.value, verdict.limits
+        definition, specimen = verdict.definition, candidate.specimen
         return Facts(
+            **measured_facts(candidate.observation, verdict.measured, definition, specimen.sex, candidate.age_days),
             in_control=_QC_REASON[controls[candidate.source.id, definition.code]],
-            instrument_flagged=any(item not in PLAIN_FLAGS for item in observation.flags),
-            is_final=observation.status in FINAL,
-            is_numeric=value is not None and definition.kind is ResultKind.NUMERIC,
-            is_censored=observation.comparator is not None,
-            is_critical=verdict.is_critical,
-            within_reportable_range=value is not None
-            and within(value, definition.reportable_low, definition.reportable_high),
             identity_agrees=candidate.identity_agrees,
-            unit_known=observation.unit == candidate.mapping.unit_sent,
-            interval_found=limits is not None
-            and candidate.age_days is not None
-            and candidate.specimen.sex in KNOWN_SEXES,
             is_restricted=definition.is_restricted,
             is_approved=definition.is_approved,
             clock_agrees=self.clocks_agree and candidate.observed_at <= self.future,
             switched_off=bool(switched_off) and not switched_off.isdisjoint(_scopes(candidate)),
             is_authorised=is_authorised,
-            is_repeat=verdict.corrects_id is not None or candidate.specimen.measured[definition.code] > 1,
-            within_reference=value is not None and limits is not None and within(value, limits.low, limits.high),
+            is_repeat=verdict.corrects_id is not None or specimen.measured[definition.code] > 1,
             delta_exceeded=change is not None and change.exceeded,
             model_usable=model is not None or not self.services.model_required,
             model_holds=risk.holds,
