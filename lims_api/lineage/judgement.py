@@ -7,34 +7,40 @@ say which verdicts were made again and which are only repeated.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from pydantic_core import from_json
 
-from lims_api.catalogue.reference_intervals import interval_for, within
 from lims_api.lineage.chain import Link, Pair, Step, absent, compared
 from lims_api.lineage.known import Known, Version
-from lims_api.results.autoverification import RULES_VERSION, Reason
+from lims_api.results.autoverification import RULES_VERSION, Facts, Reason, reasons_to_hold
 from lims_api.results.delta_check import Delta, delta
 from lims_api.results.flags import flag
-from lims_api.results.judging import FINAL, KNOWN_SEXES, PLAIN_FLAGS
+from lims_api.results.measurement import Measurement, measured_facts, measurement
 from lims_api.results.models import Entry, Result
 
 _NUMBER = re.compile(r"\s*[<>]?=?\s*([+-]?[0-9]+(?:\.[0-9]+)?)\s*")
+QC_REASONS = (Reason.QC_OUT_OF_CONTROL, Reason.QC_STALE, Reason.QC_MISSING)
+QUOTED = (
+    *QC_REASONS, Reason.IDENTITY_MISMATCH, Reason.IDENTITY_NOT_STATED, Reason.RESTRICTED_TEST,
+    Reason.UNAPPROVED_DEFINITION, Reason.CLOCK_OFFSET, Reason.RELEASE_SWITCHED_OFF, Reason.NO_STANDING_AUTHORISATION,
+    Reason.MODEL_UNUSABLE, Reason.MODEL_RISK,
+)  # fmt: skip
+"""What the laboratory's state at that moment decided, or the model: taken from the result's own reasons."""
 
 
 @dataclass(frozen=True)
 class Derived:
-    """A value with its unit and flag as they follow from the link before; `limits` None: not to be derived."""
+    """A value with its unit and flag as they follow from the link before; `limits` None: quoted, not derived."""
 
     value: Decimal | None
     unit: str
-    limits: tuple[Decimal | None, ...] | None
     flag: str | None
-    unit_known: bool = True
+    limits: tuple[Decimal | None, ...] | None = None
+    measured: Measurement | None = None
 
 
 def judgement(known: Known) -> list[Link]:
@@ -46,18 +52,15 @@ def judgement(known: Known) -> list[Link]:
 
 def derive(known: Known) -> Derived | None:
     """Of an instrument's result from its observation, of a person's or imported one from its text."""
-    if known.result.entry is not Entry.INSTRUMENT:
+    result = known.result
+    if result.entry is not Entry.INSTRUMENT:
         return _of_text(known)
     if known.measured is None or known.code is None:
         return None
-    observation, mapping = known.measured.observation, known.code.mapping
-    unit_known = observation.unit == mapping.unit_sent
-    value = observation.value
-    if value is not None and unit_known:
-        value = value * mapping.factor
-    limits = _limits(known)
-    found = flag(value, observation.comparator, *limits) if unit_known and _has_interval(known) else None
-    return Derived(value, known.definition.unit if unit_known else observation.unit or "", limits, found, unit_known)
+    found = measurement(known.measured.observation, known.code.mapping, known.definition, result.sex, result.age_days)
+    limits = found.limits
+    frozen = (limits.low, limits.high, limits.critical_low, limits.critical_high) if limits else (None,) * 4
+    return Derived(found.value, found.unit, found.flag, frozen, found)
 
 
 def _of_text(known: Known) -> Derived | None:
@@ -67,22 +70,7 @@ def _of_text(known: Known) -> Derived | None:
     if found is None:
         return None
     value = Decimal(found[1])
-    return Derived(value, known.definition.unit, None, flag(value, result.comparator, *_frozen(result)))
-
-
-def _band(known: Known) -> Any:
-    result = known.result
-    return interval_for(known.definition.bands, result.sex if result.sex in KNOWN_SEXES else None, result.age_days)
-
-
-def _has_interval(known: Known) -> bool:
-    return _band(known) is not None
-
-
-def _limits(known: Known) -> tuple[Decimal | None, ...]:
-    """Low, high, critical low and critical high of the definition's band for the frozen sex and age."""
-    band = _band(known)
-    return (band.low, band.high, band.critical_low, band.critical_high) if band else (None,) * 4
+    return Derived(value, known.definition.unit, flag(value, result.comparator, *_frozen(result)))
 
 
 def _frozen(result: Result) -> tuple[Decimal | None, ...]:
@@ -144,55 +132,49 @@ def _gates(known: Known, derived: Derived | None) -> Link:
     facts: dict[str, Any] = {"rules_version": result.rules_version, "held_by": list(result.reasons)}
     if result.rules_version != RULES_VERSION:
         return absent(Step.GATES, f"judged by rules {result.rules_version}; this program has {RULES_VERSION}", facts)
-    if derived is None:
+    if derived is None or derived.measured is None:
         return absent(Step.GATES, "nothing to judge again", facts)
-    change = _delta(known, derived)
-    again = _again(known, derived, change)
-    facts["judged_again"] = [str(reason) for reason in again]
-    facts["quoted"] = [str(reason) for reason in Reason if reason not in again and reason is not Reason.CORRECTION]
+    change = _delta(known, derived.value)
+    again = reasons_to_hold(_facts(known, derived.measured, change))
+    judged = [reason for reason in Reason if reason not in (*QUOTED, Reason.CORRECTION)]
+    facts |= {"judged_again": list(map(str, judged)), "quoted": list(map(str, QUOTED))}
     pairs: list[Pair] = [
-        (str(reason), "holds" if holds else "passes", "holds" if reason in result.reasons else "passes")
-        for reason, holds in again.items()
+        ("reasons", list(map(str, again)), list(result.reasons)),
+        ("delta_percent", round(float(change.percent), 1) if change else None, _evidence(result, "delta_percent")),
     ]
-    percent = from_json(result.evidence).get("delta_percent")
-    pairs.append(("delta_percent", round(float(change.percent), 1) if change else None, percent))
     return compared(Step.GATES, pairs, facts)
 
 
-def _again(known: Known, derived: Derived, change: Delta | None) -> dict[Reason, bool]:
-    """The gates and rules whose facts are frozen, and whether each holds."""
-    assert known.measured is not None  # noqa: S101  derived from it
-    result, definition, observation = known.result, known.definition, known.measured.observation
-    value, limits = derived.value, derived.limits or ()
-    reportable = value is not None and within(value, definition.reportable_low, definition.reportable_high)
-    inside = value is not None and _has_interval(known) and within(value, limits[0], limits[1])
-    placed = _has_interval(known) and result.age_days is not None and result.sex in KNOWN_SEXES
-    verdicts = {
-        Reason.INSTRUMENT_FLAG: any(item not in PLAIN_FLAGS for item in observation.flags),
-        Reason.NOT_FINAL: observation.status not in FINAL,
-        Reason.NOT_NUMERIC: value is None,
-        Reason.CENSORED: observation.comparator is not None,
-        Reason.CRITICAL_VALUE: derived.flag in ("LL", "HH"),
-        Reason.OUTSIDE_REPORTABLE_RANGE: not reportable,
-        Reason.UNKNOWN_UNIT: not derived.unit_known,
-        Reason.MISSING_AGE_OR_SEX: not placed,
-        Reason.OUTSIDE_REFERENCE_INTERVAL: not inside,
-        Reason.DELTA_CHECK: change is not None and change.exceeded,
-    }  # fmt: skip
-    if result.corrects_id is not None:  # of the first of two in one batch the row alone does not tell
-        verdicts[Reason.REPEAT_MEASUREMENT] = True
-    return verdicts
+def _facts(known: Known, measured: Measurement, change: Delta | None) -> Facts:
+    assert known.measured is not None  # noqa: S101  measured from it
+    result, held = known.result, set(known.result.reasons)
+    identity = {Reason.IDENTITY_MISMATCH: False, Reason.IDENTITY_NOT_STATED: None}
+    return Facts(
+        **measured_facts(known.measured.observation, measured, known.definition, result.sex, result.age_days),
+        in_control=next((reason for reason in QC_REASONS if reason in held), None),
+        identity_agrees=next((agrees for reason, agrees in identity.items() if reason in held), True),
+        is_restricted=Reason.RESTRICTED_TEST in held,
+        is_approved=Reason.UNAPPROVED_DEFINITION not in held,
+        clock_agrees=Reason.CLOCK_OFFSET not in held,
+        switched_off=Reason.RELEASE_SWITCHED_OFF in held,
+        is_authorised=Reason.NO_STANDING_AUTHORISATION not in held,
+        # of the first of two in one batch its row alone does not tell
+        is_repeat=result.corrects_id is not None or Reason.REPEAT_MEASUREMENT in held,
+        delta_exceeded=change is not None and change.exceeded,
+        model_usable=Reason.MODEL_UNUSABLE not in held,
+        model_holds=Reason.MODEL_RISK in held,
+    )
 
 
-def _delta(known: Known, derived: Derived) -> Delta | None:
+def _delta(known: Known, value: Decimal | None) -> Delta | None:
     definition, result = known.definition, known.result
-    if derived.value is None or definition.delta_limit_percent is None or definition.delta_window_days is None:
+    if value is None or definition.delta_limit_percent is None or definition.delta_window_days is None:
         return None
     last = last_authorised(known.earlier, result)
     if last is None or last.value is None:
         return None
     return delta(
-        derived.value, result.recorded_at, last.value, last.available_at, limit_percent=definition.delta_limit_percent,
+        value, result.recorded_at, last.value, last.available_at, limit_percent=definition.delta_limit_percent,
         window_days=definition.delta_window_days,
     )  # fmt: skip
 
@@ -219,7 +201,7 @@ def _model(known: Known) -> Link:
         return absent(Step.MODEL, "no model judged it")
     facts: dict[str, Any] = {
         "version": result.model_version, "sha256": result.model_sha256, "risk": result.risk,
-        "threshold": known.threshold, "because": _because(result),
+        "threshold": known.threshold, "because": _evidence(result, "model"),
     }  # fmt: skip
     if result.risk is None:
         return absent(Step.MODEL, "the model has no opinion on it", facts)
@@ -230,6 +212,6 @@ def _model(known: Known) -> Link:
     return compared(Step.MODEL, pairs, facts)
 
 
-def _because(result: Result) -> Sequence[Any]:
-    because: Sequence[Any] = from_json(result.evidence).get("model", [])
-    return because
+def _evidence(result: Result, name: str) -> Any:
+    """One of the numbers behind the reasons."""
+    return from_json(result.evidence).get(name)
