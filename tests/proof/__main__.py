@@ -22,6 +22,7 @@ STEPS: dict[str, tuple[list[str], dict[str, str]]] = {
     **{f"killed and raced, round {number}": (KILLED, {}) for number in range(1, 6)},
     "the core on Debian's PostgreSQL 15": (CORE, {"LIMS_PG_BIN": str(DEBIAN)}),
     "marts on DuckDB": (["tests/integration/pipelines/test_portability.py"], {}),
+    "100,000 results re-derived from their bytes": (["tests/proof/lineage.py"], {}),
 }
 
 
