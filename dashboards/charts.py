@@ -44,7 +44,7 @@ def medians(groups: pl.DataFrame, key: str, order: Sequence[str]) -> alt.LayerCh
             alt.Tooltip("measured:Q", title="Tests"),
         ],
     )
-    axis = {"title": "minutes (bar: median, tick: 90th percentile)"}
+    axis = {"title": "minutes: bar median, tick P90"}
     bars = base.mark_bar(color=ACCENT, height=13).encode(x=alt.X("median:Q", **axis))
     ticks = base.mark_tick(color=WARNING, thickness=3, size=20).encode(x=alt.X("p90:Q", **axis))
     return bars + ticks
@@ -55,13 +55,13 @@ def shares_by_day(outcomes: pl.DataFrame) -> alt.Chart:
     axis = alt.Axis(format="%d %b", labelOverlap=True, labelAngle=0)
     day = alt.X("yearmonthdate(day):O", title=None, axis=axis)
     tooltip = alt.Tooltip("day:T", title="Day", format="%d-%b-%Y")
-    return _shares(outcomes, tooltip, legend_columns=4).encode(x=day, y=alt.Y(**_SHARE)).properties(height=HEIGHT)
+    return _shares(outcomes, tooltip, legend_columns=2).encode(x=day, y=alt.Y(**_SHARE)).properties(height=HEIGHT)
 
 
 def shares_by_test(outcomes: pl.DataFrame, order: Sequence[str]) -> alt.Chart:
     """A lying bar for each test, cut by outcome, in this order."""
     test = alt.Y("test:N", title=None, sort=list(order), axis=alt.Axis(labelLimit=LABEL))
-    bars = _shares(outcomes, alt.Tooltip("test:N", title="Test"), legend_columns=2)
+    bars = _shares(outcomes, alt.Tooltip("test:N", title="Test"), legend_columns=1)
     return bars.encode(x=alt.X(**_SHARE), y=test).properties(height=alt.Step(ROW))
 
 

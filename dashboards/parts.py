@@ -95,7 +95,7 @@ def table(rows: pl.DataFrame, names: Mapping[str, str], file: str) -> None:
 
 def download(rows: pl.DataFrame, file: str, *, label: str = "Download CSV") -> None:
     """A button that hands out the rows as CSV."""
-    st.download_button(label, data.as_csv(rows), f"{file}.csv", "text/csv", key=f"download {file}")
+    st.download_button(label, data.as_csv(rows), f"{file}.csv", "text/csv", key=f"download {file}", on_click="ignore")
 
 
 def minutes(value: float | None) -> str:

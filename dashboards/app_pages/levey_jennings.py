@@ -108,7 +108,9 @@ def exports(rows: pl.DataFrame, statistics: pl.DataFrame, panels: list[plan.Pane
         if panels:
             name = f"levey_jennings_{about.analyser}_{rows['test_code'][0]}.png"
             page_of = partial(printed_page, panels, rows, about)
-            st.download_button("Chart to print (PNG, A4)", page_of, name, "image/png", key="download chart")
+            st.download_button(
+                "Chart to print (PNG, A4)", page_of, name, "image/png", key="download chart", on_click="ignore"
+            )
 
 
 def printed_page(panels: list[plan.Panel], rows: pl.DataFrame, about: plan.Subject) -> bytes:

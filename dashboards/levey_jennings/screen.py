@@ -48,7 +48,7 @@ def _run_line(panel: Panel) -> alt.Chart:
     return (
         alt.Chart(panel.points)
         .mark_line(color=SOFT, strokeWidth=1, opacity=0.6)
-        .encode(x="at:T", y="shown:Q", detail="segment:N")
+        .encode(x="at:T", y=alt.Y("shown:Q", axis=_Z_AXIS), detail="segment:N")
     )
 
 
@@ -69,7 +69,7 @@ def _marks(panel: Panel, about: Subject) -> tuple[alt.Chart, alt.Chart, alt.Char
 
 
 _LEGEND = alt.Legend(orient="top")
-_Z_AXIS = alt.Axis(values=list(range(-6, 7)), grid=False, labelOverlap=False)
+_Z_AXIS = alt.Axis(values=list(range(-6, 7)), grid=False, labelOverlap=False, format="d")
 _BESIDE = "datum.shown < 0 ? 14 : -12"  # a rule stands on the far side of its point
 
 
