@@ -60,9 +60,12 @@ def content_of(found: Gathered, *, version: int, issued_at: datetime) -> ReportC
 
 
 def fingerprint(content: ReportContent) -> bytes:
-    """The content without what differs at every rendering: two equal ones are one report."""
-    still = replace(content, version=0, issued_at=EPOCH, reported="", report_number="", supersedes="", verification="")
-    return to_json(replace(still, status=ReportStatus.FINAL, amendment_reason=""))
+    """What a report says of its patient, without frame and time: two equal ones are one report.
+
+    A new letterhead, certificate or wording is no reason to amend what was released.
+    """
+    lines = [(group.specimen, [replace(line, marks=()) for line in group.lines]) for group in content.groups]
+    return to_json((content.patient, content.order_number, content.language, lines, content.signatories))
 
 
 def _is_example(found: Gathered, say: Words) -> bool:
@@ -97,7 +100,8 @@ def _groups(found: Gathered, say: Words) -> Iterable[Group]:
     by_group: dict[tuple[str, UUID], list[Result]] = {}
     for result in found.results:
         by_group.setdefault((found.definitions[result.definition_id].discipline, result.specimen_id), []).append(result)
-    for (discipline, specimen_id), results in by_group.items():
+    disciplines = list(dict.fromkeys(discipline for discipline, _ in by_group))
+    for (discipline, specimen_id), results in sorted(by_group.items(), key=lambda one: disciplines.index(one[0][0])):
         specimen = found.specimens[specimen_id]
         yield Group(
             title=say(discipline),

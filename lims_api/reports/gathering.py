@@ -54,9 +54,9 @@ class Gathered:
 
 
 def gather(session: Session, order: Order) -> Gathered:
-    """The order's current authorised results and what stands beside them."""
+    """The order's current authorised results, in the order of its tests, and what stands beside them."""
     current = select(Result).where(Result.order_id == order.id, Result.status == ResultStatus.AUTHORISED)
-    results = list(session.scalars(current.order_by(Result.test_code)))
+    results = list(session.scalars(current.order_by(Result.order_test_id)))
     specimens = session.scalars(select(Specimen).where(Specimen.id.in_({result.specimen_id for result in results})))
     definitions = catalogue.definitions(session, {result.definition_id for result in results})
     laboratory = organizations.laboratory_of(session, order.site_id)

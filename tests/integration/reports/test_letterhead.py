@@ -14,6 +14,7 @@ from lims_api.orders import service as orders
 from lims_api.organizations import service as organizations
 from lims_api.organizations.errors import AccreditationEndsFirst
 from lims_api.organizations.models import Site, SiteKind
+from lims_api.reports import service
 from lims_api.reports.content import AUTOMATIC, OUT_OF_SCOPE, content_of
 from lims_api.reports.gathering import gather
 from lims_api.reports.layout import ReportContent
@@ -89,6 +90,33 @@ def test_a_certificate_that_ends_before_it_begins_is_refused(lab: Laboratory) ->
         laboratory(lab, "N5", valid_from=date(2026, 1, 2), valid_to=date(2026, 1, 1))
 
     assert lab.rows("select 1 from lims.sites where code = 'N5'") == []
+
+
+@pytest.mark.req("12.10")
+def test_a_new_letterhead_or_certificate_amends_nothing_that_was_released(lab: Laboratory) -> None:
+    site_id = laboratory(lab, "N6", test_codes=["GLU", "K"])
+    measured = lab.measure("GLU", "K", site_id=site_id)
+    lab.settle()
+    before = reports(lab, measured.drawn.order_id)
+    with lab.session() as session:
+        site = organizations.site(session, site_id)
+        organizations.describe(session, site, address="10 North Road", contact="020 3333")
+        (certificate,) = organizations.accreditations(session, site_id)
+        certificate.test_codes = ["GLU"]
+
+    with transaction(system(lab)) as session:
+        again = service.release(session, measured.drawn.order_id)
+
+    assert [str(again.id)] == [report["id"] for report in before]
+    assert OUT_OF_SCOPE in marks(content(lab, measured))["Potassium"], "the next report would say so"
+
+
+@pytest.mark.req("3.5.8")
+def test_results_stand_in_the_order_in_which_they_were_asked_for(lab: Laboratory) -> None:
+    report = content(lab, lab.measure("K", "ALT", "GLU", "CREA"))
+
+    (group,) = report.groups
+    assert [line.test.split(" ")[0] for line in group.lines] == ["Potassium", "Alanine", "Glucose", "Creatinine"]
 
 
 @pytest.mark.req("3.5.8")
