@@ -152,7 +152,7 @@ def test_a_name_in_another_script_is_printed(lab: Laboratory, name: str) -> None
 
 @pytest.mark.req("5.1.1")
 def test_a_name_that_no_font_has_makes_no_report_and_is_not_repeated(lab: Laboratory) -> None:
-    name = "\u0d05\u0d28\u0d3f\u0d7d"
+    name = "\u1c65\u1c5f\u1c71"
     measured = measured_in(lab, Language.ENGLISH, name=name)
 
     with pytest.raises(UnprintableReport) as refused, transaction(system(lab)) as session:

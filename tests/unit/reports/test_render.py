@@ -189,8 +189,12 @@ def test_hostile_words_without_a_blank_stay_in_their_column(make_report: MakeRep
         ("\u0c38\u0c41\u0c2c\u0c4d\u0c30\u0c39\u0c4d\u0c2e\u0c23\u0c4d\u0c2f\u0c02", "NotoSansTelugu-Bold"),
         ("\u0995\u09c3\u09b7\u09cd\u09a3\u09be \u09b6\u09cd\u09b0\u09c0", "NotoSansBengali-Bold"),
         ("\u0cb2\u0c95\u0ccd\u0cb7\u0ccd\u0cae\u0cbf", "NotoSansKannada-Bold"),
+        ("\u0d05\u0d28\u0d3f\u0d7d", "NotoSansMalayalam-Bold"),
+        ("\u0a97\u0ac0\u0aa4\u0abe", "NotoSansGujarati-Bold"),
+        ("\u0a38\u0a3f\u0a70\u0a18", "NotoSansGurmukhi-Bold"),
+        ("\u0b17\u0b40\u0b24\u0b3e", "NotoSansOriya-Bold"),
     ],
-    ids=["Devanagari", "Tamil", "Telugu", "Bengali", "Kannada"],
+    ids=["Devanagari", "Tamil", "Telugu", "Bengali", "Kannada", "Malayalam", "Gujarati", "Gurmukhi", "Odia"],
 )
 def test_a_name_is_printed_in_its_own_script_and_font(make_report: MakeReport, name: str, font: str) -> None:
     pdf = render(make_report(patient=Patient(name=name, uhid="EX-1", age="3 y", sex="Male")), None)
@@ -210,8 +214,8 @@ def fonts(pdf: bytes) -> set[str]:
 
 @pytest.mark.parametrize(
     "name",
-    ["\u0d05\u0d28\u0d3f\u0d7d", "\u0a97\u0ac0\u0aa4\u0abe", "\u0a38\u0a3f\u0a70\u0a18", "\u0b17\u0b40\u0b24\u0b3e"],
-    ids=["Malayalam", "Gujarati", "Gurmukhi", "Odia"],
+    ["\u1c65\u1c5f\u1c71", "\uabc3\uabe4\uabc7", "\u0e2a\u0e21"],
+    ids=["Ol Chiki", "Meetei Mayek", "Thai"],
 )
 def test_a_script_that_no_font_of_ours_has_is_refused(make_report: MakeReport, name: str) -> None:
     with pytest.raises(UnprintableReport):
