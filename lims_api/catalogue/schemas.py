@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from lims_api.catalogue.models import ReferenceInterval, ResultKind, TestDefinition
 from lims_api.catalogue.reference_intervals import Pregnancy
@@ -71,6 +71,12 @@ class DefinitionIn(Reviewed):
     turnaround_minutes: int = Field(gt=0)
     is_restricted: bool = False
     intervals: list[IntervalIn]
+
+    @field_validator("intervals")
+    @classmethod
+    def _in_order(cls, intervals: list[IntervalIn]) -> list[IntervalIn]:
+        """Always the same, so that a file says the same whoever wrote it."""
+        return sorted(intervals, key=lambda each: (each.sex, each.pregnancy, each.age_from_days))
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> Self:

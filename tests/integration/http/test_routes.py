@@ -16,6 +16,7 @@ from fastapi.routing import APIRoute
 
 from lims_api.app import ROUTERS, Services, build
 from lims_api.catalogue import service as catalogue
+from lims_api.catalogue.schemas import PanelIn
 from lims_api.core.clock import utc_now
 from lims_api.core.permissions import Permission
 from tests.factories import organization, staff
@@ -123,6 +124,13 @@ def _new_version(lab: Laboratory) -> str:
     return code
 
 
+def _new_panel(lab: Laboratory) -> str:
+    code = f"P{uuid4().hex[:8].upper()}"
+    with lab.session("manager") as session:
+        catalogue.add_panels(session, [PanelIn(code=code, name="A panel", tests=["GLU"], source="EXAMPLE")])
+    return code
+
+
 def _report(lab: Laboratory) -> tuple[UUID, str]:
     order_id = lab.measure().drawn.order_id
     lab.settle()
@@ -149,6 +157,8 @@ DOING: dict[tuple[str, str], Callable[[Laboratory], Doing]] = {
     ("GET", "/v1/sites"): lambda _: Doing("/v1/sites"),
     ("GET", "/v1/tests"): lambda _: Doing("/v1/tests"),
     ("POST", "/v1/tests/{code}/approve"): lambda lab: Doing(f"/v1/tests/{_new_version(lab)}/approve"),
+    ("GET", "/v1/panels"): lambda _: Doing("/v1/panels"),
+    ("POST", "/v1/panels/{code}/approve"): lambda lab: Doing(f"/v1/panels/{_new_panel(lab)}/approve"),
     ("GET", "/v1/analysers"): lambda _: Doing("/v1/analysers"),
     ("POST", "/v1/controls"): lambda lab: Doing("/v1/controls", _control(lab), 201),
     ("POST", "/v1/patients"): lambda _: Doing("/v1/patients", PERSON, 201),
@@ -349,7 +359,9 @@ def test_another_laboratorys_patient_or_site_cannot_be_mixed_into_ones_own_order
 
 
 @pytest.mark.req("3.13.1")
-@pytest.mark.parametrize("path", ["/v1/sites", "/v1/tests", "/v1/analysers", "/v1/results/held", "/v1/parked"])
+@pytest.mark.parametrize(
+    "path", ["/v1/sites", "/v1/tests", "/v1/panels", "/v1/analysers", "/v1/results/held", "/v1/parked"]
+)
 def test_another_laboratorys_lists_are_its_own(lab: Laboratory, stranger: str, path: str) -> None:
     _held(lab)
     listed = lab.get(path, by=stranger)
@@ -395,7 +407,7 @@ def test_what_cannot_be_is_refused_as_a_problem(
     assert (answer.status_code, answer.json()["type"]) == (status, f"https://docs.lims.example/errors/{slug}")
 
 
-@pytest.mark.parametrize("route", [route for route in WRITES if route[1] != "/v1/tests/{code}/approve"], ids=" ".join)
+@pytest.mark.parametrize("route", [route for route in WRITES if not route[1].endswith("/approve")], ids=" ".join)
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"text"', b"\xff\xfe"])
 def test_what_is_not_a_body_is_refused_without_being_repeated(
     lab: Laboratory, route: tuple[str, str], everybody: str, body: bytes
