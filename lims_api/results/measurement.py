@@ -39,7 +39,7 @@ def measurement(
 ) -> Measurement:
     """Converted, placed in its reference interval, and flagged."""
     unit_known = observation.unit == mapping.unit_sent
-    value = observation.value
+    value = observation.value if definition.kind is ResultKind.NUMERIC else None  # a word may read as a number
     if value is not None and unit_known:
         value = value * mapping.factor
     limits = interval_for(definition.bands, sex if sex in KNOWN_SEXES else None, age_days)
@@ -57,7 +57,7 @@ def measured_facts(
     return {
         "instrument_flagged": any(item not in PLAIN_FLAGS for item in observation.flags),
         "is_final": observation.status in FINAL,
-        "is_numeric": value is not None and definition.kind is ResultKind.NUMERIC,
+        "is_numeric": value is not None,
         "is_censored": observation.comparator is not None,
         "is_critical": measured.flag in ("LL", "HH"),
         "within_reportable_range": value is not None

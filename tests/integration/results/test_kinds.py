@@ -46,7 +46,10 @@ def correct(lab: Laboratory, result_id: str, value: str) -> Answer:
 @pytest.mark.req("12.3")
 @pytest.mark.parametrize(("code", "value"), [(NS1, "Positive"), (NS1, "1"), (SMEAR, "Normocytic"), (SMEAR, "85")])
 def test_a_word_is_held_for_a_person_also_when_it_reads_as_a_number(words: Laboratory, code: str, value: str) -> None:
-    assert Reason.NOT_NUMERIC in words.measure(code, values={code: value}).reasons(code)
+    measured = words.measure(code, values={code: value})
+
+    assert Reason.NOT_NUMERIC in measured.reasons(code)
+    assert (measured.line(code)["value"], measured.line(code)["value_text"]) == (None, value)
 
 
 @pytest.mark.parametrize(("code", "value"), [(NS1, "Positive"), (SMEAR, "Normocytic, normochromic")])

@@ -142,6 +142,64 @@ def test_a_workbook_without_the_tests_sheet_is_refused(tmp_path: Path) -> None:
     assert finding.wrong == "it has no sheet 'Analysis Services'"
 
 
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+
+
+def workbook(file: Path, **sheets: list[list[str]]) -> Path:
+    """A workbook of these sheets (`_` in a name is a space); text inline in odd columns and shared in even ones."""
+    shared = sorted({text for rows in sheets.values() for row in rows for text in row})
+    with zipfile.ZipFile(file, "w") as parts:
+        names = "".join(
+            f'<sheet name="{name.replace("_", " ")}" r:id="r{number}"/>' for number, name in enumerate(sheets)
+        )
+        links = "".join(f'<R Id="r{number}" Target="worksheets/s{number}.xml"/>' for number in range(len(sheets)))
+        parts.writestr("xl/workbook.xml", f'<w xmlns="{MAIN}" xmlns:r="{OFFICE}"><sheets>{names}</sheets></w>')
+        parts.writestr("xl/_rels/workbook.xml.rels", f"<Relationships>{links}</Relationships>")
+        strings = "".join(f"<si><t>{text}</t></si>" for text in shared)
+        parts.writestr("xl/sharedStrings.xml", f'<sst xmlns="{MAIN}">{strings}</sst>')
+        for number, rows in enumerate(sheets.values()):
+            lines = "".join(f"<row>{''.join(_cells(row, shared))}</row>" for row in rows)
+            parts.writestr(f"xl/worksheets/s{number}.xml", f'<ws xmlns="{MAIN}">{lines}</ws>')
+    return file
+
+
+def _cells(row: list[str], shared: list[str]) -> list[str]:
+    inline = '<c r="{}1" t="inlineStr"><is><t>{}</t></is></c>'
+    by_index = '<c r="{}1" t="s"><v>{}</v></c>'
+    return [
+        by_index.format("ABCDEF"[place], shared.index(text)) if place % 2 else inline.format("ABCDEF"[place], text)
+        for place, text in enumerate(row) if text
+    ]  # fmt: skip
+
+
+HEAD = [["About"], ["For people"]]
+
+
+def test_a_workbook_of_services_is_read_and_checked(tmp_path: Path) -> None:
+    file = workbook(
+        tmp_path / "x.xlsx",
+        Analysis_Services=[
+            ["title", "Unit", "LowerDetectionLimit", "UpperDetectionLimit"], *HEAD,
+            ["Zinc", "mg/l", "0", "100"], ["Warmth", "Deg. C", "0", "1000000000"], ["Colony", ""],
+        ],
+        Analysis_Specifications=[
+            ["Title", "Client_title", "service", "min", "max"], *HEAD,
+            ["Hay", "", "Zinc", "9", "0.11"], ["Hay", "", "Warmth", "`", "3"],
+        ],
+        AnalysisService_ResultOptions=[
+            ["Service_title", "ResultText"], *HEAD, ["Colony", "Seen"], ["Colony", "Not seen"],
+        ],
+        Analysis_Profiles=[["title"], *HEAD, ["Metals"], ["Nothing"]],
+        Analysis_Profile_Services=[["Profile", "Service"], *HEAD, ["Metals", "Zinc"], ["Metals", "Gold"]],
+    )  # fmt: skip
+
+    assert found(file) == {
+        ("Zinc", "limits-swapped"), ("Zinc", "far-from-known"), ("Warmth", "unit-not-ucum"), ("Warmth", "placeholder"),
+        ("Warmth", "not-a-number"), ("Metals", "unknown-test"), ("Nothing", "empty-panel"), ("", "loinc-missing"),
+    }  # fmt: skip
+
+
 numbers = st.decimals(1, 1000, places=1)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import unicodedata
 from importlib.resources import files
 
 import pytest
+from pydantic import ValidationError
 
 from lims_api.catalogue.files import example_catalogue, texts_of
 from lims_api.catalogue.loinc import is_loinc
 from lims_api.catalogue.models import ResultKind
 from lims_api.catalogue.reference_intervals import Pregnancy, overlapping
+from lims_api.catalogue.schemas import DefinitionIn, IntervalIn
 from lims_api.catalogue.ucum import parse
 from lims_api.cli.seeding import TEN, example_tests
 
@@ -55,6 +58,44 @@ def test_what_the_analysers_send_is_in_it_in_their_units_and_containers() -> Non
     for code in expected:
         where = ("Whole blood", "EDTA 3 mL") if code in BLOOD else ("Serum", "SST 5 mL")
         assert (TESTS[code].specimen_type, TESTS[code].container) == where
+
+
+@pytest.mark.req("5.1.1")
+@pytest.mark.parametrize("row", [*CATALOGUE.test, *CATALOGUE.panel], ids=lambda row: row.code)
+def test_every_row_has_a_name_in_hindi(row: object) -> None:
+    """In Devanagari but for abbreviations; an EXAMPLE translation like the rest of the row."""
+    name = row.translations["hi"]  # type: ignore[attr-defined]
+
+    letters = [each for each in name if each.isalpha()]
+    assert all("DEVANAGARI" in unicodedata.name(each) for each in letters), name
+
+
+@pytest.mark.req("5.1.1")
+@pytest.mark.parametrize("names", [{"hindi": "ग्लूकोज"}, {"HI": "ग्लूकोज"}, {"hi": ""}])
+def test_a_name_without_a_language_or_without_letters_is_refused(names: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        DefinitionIn.model_validate(TESTS["GLU"].model_dump() | {"translations": names})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"kind": "coded"},
+        {"kind": "coded", "allowed_values": ["A", "A"], "unit": "", "intervals": []},
+        {"allowed_values": ["High", "Low"]},
+        {"kind": "text", "intervals": []},
+        {"kind": "text", "unit": "", "intervals": [], "reportable_low": None, "reportable_high": None},
+    ],
+)
+def test_a_row_that_is_not_of_its_kind_is_refused(wrong: dict[str, object]) -> None:
+    """The last one has a delta limit still."""
+    with pytest.raises(ValidationError):
+        DefinitionIn.model_validate(TESTS["GLU"].model_dump() | wrong)
+
+
+def test_an_interval_of_a_trimester_is_a_womans() -> None:
+    with pytest.raises(ValidationError, match="female"):
+        IntervalIn(sex="any", pregnancy=Pregnancy.TRIMESTER_1, source="EXAMPLE")
 
 
 @pytest.mark.req("12.4")
