@@ -6,6 +6,7 @@ from __future__ import annotations
 import tomllib
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 
@@ -13,10 +14,11 @@ from lims_api.catalogue import entry_rules
 from lims_api.catalogue.entry_rules import fold, pairs_of, read_unit
 from lims_api.catalogue.files import example_catalogue
 from lims_api.catalogue.listing import Entry, Finding, Listing, PanelEntry, Severity, listing_of, number
+from lims_api.catalogue.reference_intervals import Pregnancy
 
 WARNINGS = frozenset(
     {"ages-gap", "critical-not-reportable", "far-from-known", "interval-copied", "loinc-missing", "no-interval",
-     "result-undefined", "spelled-two-ways"}
+     "result-undefined", "sexes-swapped", "spelled-two-ways"}
 )  # fmt: skip
 """What a person looks at; every other rule is an error, and nothing is imported from a file that has one."""
 COPIES = 4
@@ -36,7 +38,7 @@ def check(listings: Sequence[Listing], *, known_codes: Collection[str] = ()) -> 
 def _of_one(listing: Listing, offered: Collection[str]) -> Iterator[Finding]:
     yield from listing.findings
     for entry in listing.entries:
-        for rule in (*entry_rules.RULES, _against_the_example):
+        for rule in (*entry_rules.RULES, _against_the_example, _sexes_against_the_example):
             yield from (_finding(listing, entry, *found) for found in rule(entry))
     for rule_of_all in (_twice, _copied, _spelled_two_ways, _without_loinc):
         yield from rule_of_all(listing)
@@ -149,6 +151,32 @@ def _against_the_example(entry: Entry) -> Iterator[tuple[str, str, str]]:
                 wrong = f"up to {limits.high} {entry.unit}; {example.code} has up to {max(highs):g} {example.unit}"
                 yield "far-from-known", wrong, "Look for a wrong unit, a lost digit, or a row of another test."
                 break
+
+
+def _sexes_against_the_example(entry: Entry) -> Iterator[tuple[str, str, str]]:
+    """Men's limits where the example has women's: both ends differ the other way round."""
+    example = known(entry)
+    ours, theirs = _men_less_women(entry), _men_less_women(example) if example else []
+    signs = [(one > 0, other > 0) for one, other in zip(ours, theirs, strict=False) if one and other]
+    if example and signs and all(one != other for one, other in signs):
+        wrong = f"men and women differ the other way round than at {example.code}"
+        yield "sexes-swapped", wrong, "Look whether the two rows changed places."
+
+
+def _men_less_women(entry: Entry) -> list[Decimal | int]:
+    """The differences of the oldest men's and women's low and high limits; 0 where one is not stated."""
+    oldest = {
+        limits.sex: limits
+        for limits in sorted(entry.limits, key=lambda each: each.age_from_days)
+        if limits.pregnancy in (Pregnancy.ANY, Pregnancy.NOT_PREGNANT)
+    }
+    if not {"male", "female"} <= set(oldest):
+        return []
+    pairs = [(getattr(oldest["male"], end), getattr(oldest["female"], end)) for end in ("low", "high")]
+    return [
+        one - other if (one := number(man)) is not None and (other := number(woman)) is not None else 0
+        for man, woman in pairs
+    ]
 
 
 def known(entry: Entry) -> Entry | None:

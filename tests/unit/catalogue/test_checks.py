@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lims_api.catalogue import checks
 from lims_api.catalogue.checks import WARNINGS, check
 from lims_api.catalogue.files import example_catalogue
 from lims_api.catalogue.listing import Entry, Limits, Listing, Severity, listing_of
 from lims_api.catalogue.reading import read
 
-DATA = Path(__file__).parents[2] / "data" / "catalogue"
+ROOT = Path(__file__).parents[3]
+DATA = ROOT / "tests" / "data" / "catalogue"
 SHARED = Path(__file__).parents[4] / "shared" / "data" / "catalogue"
 EXPECTED = tomllib.loads((DATA / "wrong_in_shared_lists.toml").read_text("utf-8"))
 MISTAKES = re.findall(
@@ -40,7 +42,8 @@ def test_a_table_by_sex_and_age_and_its_words() -> None:
     assert found(DATA / "mistakes.csv") == {
         ("Haemoglobin", "ages-gap"), ("Ferritin", "not-a-number"), ("Uric acid", "groups-merged"),
         ("Prolactin", "limits-missing"), ("Cortisol", "unit-differs-from-text"), ("Something", "result-undefined"),
-        ("Potassium", "not-a-number"), ("", "loinc-missing"),
+        ("Potassium", "not-a-number"), ("Creatinine", "sexes-swapped"), ("Platelets", "not-a-number"),
+        ("", "loinc-missing"),
     }  # fmt: skip
 
 
@@ -54,6 +57,18 @@ def test_factors_between_units() -> None:
 @pytest.mark.req("12.3")
 def test_nothing_is_wrong_with_the_shipped_catalogue() -> None:
     assert check([listing_of("examples", example_catalogue())]) == []
+
+
+def test_every_rule_stands_on_the_reference_page_as_what_it_is() -> None:
+    folder = Path(checks.__file__).parent
+    sources = "".join((folder / f"{name}.py").read_text() for name in ("checks", "entry_rules", "reading"))
+    page = (ROOT / "docs" / "reference" / "catalogue-files.md").read_text("utf-8")
+    errors, warnings = page.split("Warnings, for a person to look at:")
+
+    rules = set(re.findall(r'"([a-z]+(?:-[a-z0-9]+)+)"', sources)) - {"utf-8", "utf-8-sig"} | {"placeholder"}
+    assert len(rules) > 25
+    assert rules >= WARNINGS
+    assert {rule for rule in rules if f"`{rule}`" not in (warnings if rule in WARNINGS else errors)} == set()
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the shared material is not here")
