@@ -18,12 +18,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from ingest.clock import utc_now
-from ingest.decode import Received, decode
+from ingest.decode import decode
 from ingest.gateway import Settings, run
 from ingest.hl7.acknowledgement import header
 from ingest.hl7.mllp import START, Framer
-from ingest.instruments.profile import Profile, ProfileUnknown, load
+from ingest.instruments.astm_profile import AstmProfile
+from ingest.instruments.profile import Profile
+from ingest.instruments.shipped import ProfileUnknown, load
 from ingest.logs import configure
+from ingest.received import Received
 from ingest.reparse import Profiles, answers
 from ingest.seal import KeyUnusable
 from ingest.spool import DATABASE, Spool, SpoolUnusable, open_spool
@@ -176,7 +179,7 @@ def _bodies(data: bytes) -> Sequence[bytes]:
     return [frame.body for frame in Framer(len(data)).feed(data)]
 
 
-def _decoded(body: bytes, channel: str, profile: Profile) -> str:
+def _decoded(body: bytes, channel: str, profile: Profile | AstmProfile) -> str:
     sent = header(body)
     digest = hashlib.sha256(body).hexdigest()
     received = Received(channel, sent.control_id if sent else "", digest, utc_now(), body)

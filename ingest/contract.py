@@ -66,6 +66,7 @@ class Control(Part):
 class RecordGroup(Part):
     """One specimen's part of a transmission: the unit that is sealed under one patient's key."""
 
+    kind: MessageKind | None = Field(default=None, description="of this group; the message's where it is not given")
     specimen: str | None = Field(default=None, description="accession number as read by the analyser")
     identity: StatedIdentity | None = None
     control: Control | None = None

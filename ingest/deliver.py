@@ -20,11 +20,13 @@ from pydantic import ValidationError
 
 from ingest.clock import Clock, utc_now
 from ingest.contract import MAX_MESSAGES, Batch, BatchReceipt, Message
-from ingest.decode import Name, Received, decode, undecodable
+from ingest.decode import decode
+from ingest.instruments.astm_profile import AstmProfile
 from ingest.instruments.profile import Profile
 from ingest.keeper import Keeper
+from ingest.kept import PendingBatch
 from ingest.logs import fault
-from ingest.spool import PendingBatch
+from ingest.received import Name, Received, undecodable
 
 PATH = "/v1/ingest/messages"
 _PROBLEM = "application/problem+json"
@@ -38,7 +40,7 @@ log = structlog.get_logger(__name__)
 class Channel:
     """How what comes in by one channel is read."""
 
-    profile: Profile
+    profile: Profile | AstmProfile
     zone: tzinfo
 
 
@@ -190,7 +192,7 @@ class Deliverer:
             return decode(received, channel.profile, channel.zone)
         except Exception as failure:  # noqa: BLE001 - one message must not hold up all others; its bytes go to a person
             log.error("decoder_failed", channel=received.channel, body=received.body_sha256[:12], **fault(failure))
-            return undecodable(received, "the gateway's decoder failed")
+            return undecodable(received, "the gateway's decoder failed", channel.profile.format)
 
     async def _post(self, pending: PendingBatch, body: bytes) -> BatchReceipt:
         headers = {

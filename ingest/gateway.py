@@ -14,8 +14,11 @@ import httpx
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from ingest.astm import conversation as astm
+from ingest.astm.receiver import SILENCE_S
 from ingest.clock import Clock, utc_now
 from ingest.deliver import Channel, Deliverer, Pace
+from ingest.hl7 import mllp
 from ingest.hl7.acknowledgement import (
     ACCEPTED,
     INTERNAL_ERROR,
@@ -27,11 +30,15 @@ from ingest.hl7.acknowledgement import (
     acknowledgement,
     header,
 )
-from ingest.hl7.mllp import FRAME_BYTES, Frame, Limits, Listener
-from ingest.instruments.profile import Profile, load
+from ingest.hl7.mllp import FRAME_BYTES, Frame
+from ingest.instruments.astm_profile import AstmProfile
+from ingest.instruments.profile import Profile
+from ingest.instruments.shipped import load
 from ingest.keeper import Keeper, NotKept
+from ingest.kept import Incoming, Keeping
+from ingest.listener import Listener
 from ingest.logs import fault
-from ingest.spool import Incoming, Keeping, Spool, open_spool
+from ingest.spool import Spool, open_spool
 
 PURGE_EVERY = 3600.0
 RESTART_AFTER = 5.0
@@ -73,6 +80,7 @@ class Settings(Part):
     message_bytes: int = Field(default=FRAME_BYTES, ge=1024)
     spool_megabytes: int = Field(default=20_000, ge=1, description="what the spool may take of the disk")
     timeout_s: float = Field(default=30.0, gt=0)
+    astm_silence_s: float = Field(default=SILENCE_S, gt=0, description="after which an ASTM transmission is over")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +159,7 @@ async def run(
     spool = open_spool(settings.spool)
     spool.limit(settings.spool_megabytes * 1_000_000)
     keeper = Keeper(spool)
+    await astm.recover(keeper)
     timeout = httpx.Timeout(settings.timeout_s, connect=min(5.0, settings.timeout_s))
     try:
         async with httpx.AsyncClient(base_url=settings.core, timeout=timeout, trust_env=False) as client:
@@ -199,16 +208,24 @@ async def _end(listeners: Mapping[str, Listener], tasks: Sequence[asyncio.Task[N
 def _listeners(
     settings: Settings, channels: Mapping[str, Channel], keeper: Keeper, lanes: Mapping[str, Deliverer]
 ) -> dict[str, Listener]:
-    limits = Limits(frame_bytes=settings.message_bytes)
-    receptions = {
-        code: Reception(code, channel.profile, keeper, lanes[code].notify) for code, channel in channels.items()
-    }
-    return {code: Listener(reception.receive, limits, code) for code, reception in receptions.items()}
+    return {code: _listener(code, settings, channel.profile, keeper, lanes[code]) for code, channel in channels.items()}
 
 
-def _warm(profile: Profile) -> None:
+def _listener(
+    code: str, settings: Settings, profile: Profile | AstmProfile, keeper: Keeper, lane: Deliverer
+) -> Listener:
+    """By what the analyser speaks."""
+    if isinstance(profile, AstmProfile):
+        limits = astm.Limits(message_bytes=settings.message_bytes, silence=settings.astm_silence_s)
+        return astm.listener(code, keeper, lane.notify, limits, unframed=profile.link.unframed)
+    reception = Reception(code, profile, keeper, lane.notify)
+    return mllp.listener(reception.receive, mllp.Limits(frame_bytes=settings.message_bytes), code)
+
+
+def _warm(profile: Profile | AstmProfile) -> None:
     """hl7apy loads a version's tables at its first use, a tenth of a second; no analyser shall wait for that."""
-    acknowledgement(Header(version=profile.message.version), Answer.TAKEN, ACCEPTED, utc_now())
+    if isinstance(profile, Profile):
+        acknowledgement(Header(version=profile.message.version), Answer.TAKEN, ACCEPTED, utc_now())
 
 
 async def _purge(keeper: Keeper, retention: timedelta) -> None:

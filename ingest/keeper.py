@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from ingest.spool import Incoming, Keeping, Spool
+from ingest.kept import Incoming, Keeping, Piece
+from ingest.spool import Spool
 
 MOST_TOGETHER = 256
 _Answer = TypeVar("_Answer")
@@ -23,7 +24,7 @@ class NotKept(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Keep:
-    incoming: Incoming
+    incoming: Incoming | Piece
     done: Future[Keeping] = field(default_factory=Future)
 
 
@@ -42,7 +43,7 @@ class Keeper:
         self._thread = threading.Thread(target=self._work, name="spool", daemon=True)
         self._thread.start()
 
-    async def keep(self, incoming: Incoming) -> Keeping:
+    async def keep(self, incoming: Incoming | Piece) -> Keeping:
         """Durable when this returns; raises `NotKept`."""
         wish = _Keep(incoming)
         self._jobs.put(wish)

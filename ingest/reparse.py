@@ -18,8 +18,11 @@ from pydantic import AwareDatetime, Base64Bytes, BaseModel
 from pydantic_core import to_json
 
 from ingest.contract import Message
-from ingest.decode import Received, decode
-from ingest.instruments.profile import Profile, ProfileUnknown, load, names, read
+from ingest.decode import decode
+from ingest.instruments.astm_profile import AstmProfile
+from ingest.instruments.profile import Profile
+from ingest.instruments.shipped import ProfileUnknown, load, names, read
+from ingest.received import Received
 
 _MEASUREMENT = {"hl7": re.compile(rb"OBX[^A-Za-z0-9\r\n][^\r\n]*"), "astm": re.compile(rb"R[^A-Za-z0-9\r\n][^\r\n]*")}
 
@@ -41,9 +44,9 @@ class Profiles:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
-        self._read: dict[str, tuple[Profile, str]] = {}
+        self._read: dict[str, tuple[Profile | AstmProfile, str]] = {}
 
-    def of(self, model: str) -> tuple[Profile, str]:
+    def of(self, model: str) -> tuple[Profile | AstmProfile, str]:
         """The profile and the SHA-256 of its text, or `ProfileUnknown`."""
         if model not in self._read:
             text = self._text(model)

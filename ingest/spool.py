@@ -2,7 +2,8 @@
 
 One SQLite file (WAL, synchronous=FULL). A transmission is known by channel, control id and the SHA-256 of its body:
 the same three again are a repeat; the same id with another body is another message (analysers restart at 1), and an
-alarm. States: kept → delivered → purged (body erased); kept → refused, by us or by the core, for a person to look at.
+alarm. What comes frame by frame (ASTM) grows as pieces until it is whole. States: kept → delivered → purged (body
+erased); kept → refused, by us or by the core, for a person to look at.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from ingest.decode import Name, Received
+from ingest.kept import Incoming, Keeping, PendingBatch, Piece, Refused, State, Unfinished
+from ingest.pieces import Pieces
+from ingest.received import Name, Received
 from ingest.seal import KeyUnusable, Sealer, Unsealable, create_key, load_key
 
 DATABASE, KEY = "spool.db", "spool.key"
@@ -42,59 +43,15 @@ create index if not exists settled on transmissions (settled_at) where sealed is
 create table if not exists alarms (
   name text not null, channel text not null, count integer not null, last_at text not null,
   primary key (name, channel)) strict;
+create table if not exists pieces (
+  id integer primary key, line text not null, channel text not null, received_at text not null, sealed blob not null)
+  strict;
 create table if not exists facts (name text primary key, value text not null) strict;
 """
 
 
-class State(StrEnum):
-    KEPT = "kept"
-    DELIVERED = "delivered"
-    REFUSED = "refused"
-    PURGED = "purged"
-
-
-class Keeping(StrEnum):
-    """What became of an incoming transmission. All three are durable."""
-
-    NEW = "new"
-    REPEAT = "repeat"
-    NEW_WITH_REUSED_ID = "new-with-reused-id"
-
-
 class SpoolUnusable(Exception):
     """The spool cannot be opened; the reason says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """A transmission to keep; `refusal` says why it will never be delivered, if so."""
-
-    channel: str
-    control_id: str
-    body: bytes
-    received_at: datetime
-    refusal: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PendingBatch:
-    """What is sent together, again and again under the same id, until the core answers."""
-
-    id: UUID
-    sent_at: datetime
-    clock_offset_ms: int | None
-    transmissions: tuple[Received, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A transmission set aside."""
-
-    channel: str
-    control_id: str
-    body_sha256: str
-    received_at: datetime
-    problem: str
 
 
 def open_spool(folder: Path) -> Spool:
@@ -126,14 +83,19 @@ class Spool:
     def __init__(self, connection: sqlite3.Connection, sealer: Sealer) -> None:
         self._db = connection
         self._sealer = sealer
+        self._pieces = Pieces(connection, sealer)
         self._db.execute("insert or ignore into facts values ('key', ?)", (sealer.fingerprint,))
         if self._value("select value from facts where name = 'key'") != sealer.fingerprint:
             raise KeyUnusable(f"the spool was sealed with another key than the {KEY} beside it")
 
-    def keep(self, incoming: Sequence[Incoming]) -> list[Keeping]:
-        """Make transmissions durable with one flush to disk. Raises `sqlite3.Error`, and then holds none of them."""
+    def keep(self, incoming: Sequence[Incoming | Piece]) -> list[Keeping]:
+        """Make transmissions and pieces durable with one flush to disk. Raises `sqlite3.Error`, and then holds none."""
         with self._transaction():
-            return [self._keep(one) for one in incoming]
+            return [self._keep(one) if isinstance(one, Incoming) else self._pieces.add(one) for one in incoming]
+
+    def unfinished(self) -> list[Unfinished]:
+        """What the pieces of an earlier process make, oldest first; keeping it under its `line` removes them."""
+        return self._pieces.unfinished()
 
     def waiting(self) -> int:
         """How many transmissions are still to be delivered."""
@@ -283,6 +245,10 @@ class Spool:
     def _keep(self, one: Incoming) -> Keeping:
         digest = hashlib.sha256(one.body).hexdigest()
         name = (one.channel, one.control_id, digest)
+        if one.line:
+            self._pieces.drop(one.line)
+        if one.alarm:
+            self._alarm(one.alarm, one.channel, one.received_at)
         if self._value(f"{_FIND} and body_sha256 = ?", name):
             return Keeping.REPEAT
         reused = self._value(_FIND, name[:2]) is not None

@@ -91,6 +91,11 @@ class Record:
             self.delimiters.unescaped(components[component - 1]) or None if 0 < component <= len(components) else None
         )
 
+    def components(self, position: int) -> list[str]:
+        """All components of a field's first repeat, their escapes read; an absent one is empty."""
+        (first, *_) = self.repeats(position) or [""]
+        return [self.delimiters.unescaped(part) for part in first.split(self.delimiters.component)] if first else []
+
 
 def parse(text: str) -> tuple[Record, ...]:
     """The records of one message in their order; `NotAstm` unless it begins with a header.

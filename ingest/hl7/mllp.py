@@ -7,16 +7,14 @@ never taken for the end of a message.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
 
-from ingest.logs import fault
+from ingest.listener import Connections, Listener
 
 START, END = b"\x0b", b"\x1c\r"
-READ_SIZE = 64 * 1024
 HEAD_KEPT = 64 * 1024
 FRAME_BYTES = 1024 * 1024
 log = structlog.get_logger(__name__)
@@ -31,15 +29,12 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Connections):
     """Sizes in bytes, times in seconds."""
 
     frame_bytes: int = FRAME_BYTES
     within_frame: float = 30.0
     between_frames: float = 3600.0
-    writing: float = 30.0
-    closing: float = 5.0
-    connections: int = 256
 
 
 Answering = Callable[[Frame], Awaitable[bytes]]
@@ -110,83 +105,38 @@ class Framer:
             del body[min(HEAD_KEPT, self._limit) : -1]
 
 
-class Listener:
-    """One TCP port. Every frame is answered in order; frames that arrive together are worked on together."""
+class Conversation:
+    """One connection. Frames that arrive together are worked on together and answered in order."""
 
-    def __init__(self, answering: Answering, limits: Limits | None = None, name: str = "") -> None:
+    def __init__(self, answering: Answering, limits: Limits, name: str) -> None:
         self._answering = answering
-        self._limits = limits or Limits()
+        self._limits = limits
         self._name = name
-        self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
-        self._reading: set[asyncio.Task[None]] = set()
-        self._closing = False
-        self.address = ("", 0)
+        self._framer = Framer(limits.frame_bytes)
 
-    async def start(self, host: str, port: int) -> None:
-        """Listen; raises `OSError` when the port cannot be had."""
-        self._server = await asyncio.start_server(self._connected, host, port, limit=READ_SIZE)
-        self.address = self._server.sockets[0].getsockname()[:2]
+    @property
+    def patience(self) -> float:
+        """Seconds."""
+        return self._limits.within_frame if self._framer.inside else self._limits.between_frames
 
-    async def close(self) -> None:
-        """Stop listening and reading; what has been received is still kept and answered."""
-        self._closing = True
-        if self._server is not None:
-            self._server.close()
-        for task in tuple(self._reading):
-            task.cancel()
-        if self._connections:
-            await asyncio.wait(self._connections, timeout=self._limits.closing)
-        for task in tuple(self._connections):
-            task.cancel()
+    async def hear(self, data: bytes) -> bytes:
+        """The answers to the messages that these bytes complete."""
+        discarded = self._framer.discarded
+        frames = self._framer.feed(data)
+        if self._framer.discarded > discarded:
+            log.warning("bytes_outside_frames", channel=self._name, count=self._framer.discarded - discarded)
+        answers = await asyncio.gather(*(self._answering(frame) for frame in frames))
+        return b"".join(framed(answer) for answer in answers)
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None or len(self._connections) >= self._limits.connections:
-            log.warning("connection_refused", channel=self._name, connections=len(self._connections))
-            writer.close()
-            return
-        self._connections.add(task)
-        try:
-            await self._converse(task, reader, writer)
-        except asyncio.CancelledError:
-            log.info("connection_closed_by_us", channel=self._name)
-        except (OSError, TimeoutError) as failure:
-            log.info("connection_lost", channel=self._name, reason=type(failure).__name__)
-        except Exception as failure:  # noqa: BLE001 - the outer loop of a connection; unanswered, the sender sends again
-            log.error("connection_failed", channel=self._name, **fault(failure))
-        finally:
-            self._connections.discard(task)
-            writer.close()
+    async def silence(self) -> bool:
+        """Who falls silent is hung up on."""
+        return False
 
-    async def _converse(
-        self, task: asyncio.Task[None], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        _keep_alive(writer)
-        framer = Framer(self._limits.frame_bytes)
-        while not self._closing and (data := await self._read(task, reader, framer)):
-            discarded = framer.discarded
-            frames = framer.feed(data)
-            if framer.discarded > discarded:
-                log.warning("bytes_outside_frames", channel=self._name, count=framer.discarded - discarded)
-            if frames:
-                answers = await asyncio.gather(*(self._answering(frame) for frame in frames))
-                writer.write(b"".join(framed(answer) for answer in answers))
-                async with asyncio.timeout(self._limits.writing):
-                    await writer.drain()
-
-    async def _read(self, task: asyncio.Task[None], reader: asyncio.StreamReader, framer: Framer) -> bytes:
-        limits = self._limits
-        self._reading.add(task)
-        try:
-            async with asyncio.timeout(limits.within_frame if framer.inside else limits.between_frames):
-                return await reader.read(READ_SIZE)
-        finally:
-            self._reading.discard(task)
+    async def end(self) -> None:
+        """What was not framed whole was not acknowledged: the sender has it."""
 
 
-def _keep_alive(writer: asyncio.StreamWriter) -> None:
-    """Let the system find out about an analyser that was switched off."""
-    connection = writer.get_extra_info("socket")
-    if connection is not None:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+def listener(answering: Answering, limits: Limits | None = None, name: str = "") -> Listener:
+    """A port that answers every frame on the connection that it came by."""
+    chosen = limits or Limits()
+    return Listener(lambda: Conversation(answering, chosen, name), chosen, name)

@@ -1,18 +1,15 @@
-"""A profile: where one analyser model puts what we read, as data in `<vendor>_<model>.toml` beside this module."""
+"""A profile of an analyser that speaks HL7: where it puts what we read, as data in a file beside this module."""
 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from importlib.resources import files
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Protocol
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ingest.contract import MessageKind
-from ingest.hl7.codec import Segment
 
 _PLACE = re.compile(r"(MSH|PID|PV1|ORC|OBR|SPM|OBX)-([1-9][0-9]?)(?:\.([1-9][0-9]?))?")
 
@@ -122,22 +119,27 @@ class Columns(NamedTuple):
     width: int
 
 
-class Profile(Part):
-    """One analyser model's dialect."""
+class Head(Part):
+    """What every profile says, whatever its analyser speaks."""
 
     name: str
     maker: str
     models: tuple[str, ...]
-    format: Literal["hl7"]
     source: Source
+    codes: dict[str, str] = {}
+    unverified: tuple[Unverified, ...] = ()
+
+
+class Profile(Head):
+    """One analyser model's dialect of HL7."""
+
+    format: Literal["hl7"]
     message: MessageRules
     acknowledgement: AcknowledgementRules = AcknowledgementRules()
     group: GroupPlaces
     identity: IdentityPlaces
     observation: ObservationPlaces
-    control: ControlPlaces
-    codes: dict[str, str]
-    unverified: tuple[Unverified, ...] = ()
+    control: ControlPlaces | None = None
 
     @cached_property
     def columns(self) -> Columns:
@@ -162,35 +164,23 @@ class Profile(Part):
         yield from (places.value, places.flags)
 
 
-class ProfileUnknown(LookupError):
-    """No profile of that name is shipped."""
-
-
 def _column(places: Places) -> Column:
     here = tuple((place.field, place.component) for place in places if place.segment == "OBX")
     plain = tuple(field for field, component in here if component == 1)
     return Column(here, plain, tuple(place for place in places if place.segment != "OBX"))
 
 
-def load(name: str) -> Profile:
-    """The shipped profile of that name. Raises `ProfileUnknown`, or `ValidationError` when it is malformed."""
-    if name not in names():
-        raise ProfileUnknown(f"no profile {name!r}; there are: {', '.join(names())}")
-    return read((files(__package__) / f"{name}.toml").read_text("utf-8"))
+class Fields(Protocol):
+    """A segment of HL7 or a record of ASTM."""
+
+    def get(self, field: int, component: int = 1, /) -> str | None:
+        """One component of a field, its escapes read."""
+
+    def components(self, field: int, /) -> list[str]:
+        """All components of a field, their escapes read."""
 
 
-def read(text: str) -> Profile:
-    """A profile from its TOML text."""
-    return Profile.model_validate(tomllib.loads(text))
-
-
-def names() -> list[str]:
-    """Every shipped profile."""
-    found = (entry.name for entry in files(__package__).iterdir())
-    return sorted(name.removesuffix(".toml") for name in found if name.endswith(".toml"))
-
-
-def first(places: Places, segments: Mapping[str, Segment]) -> str | None:
+def first(places: tuple[Place, ...], segments: Mapping[str, Fields]) -> str | None:
     """What stands in the first place that holds something, without surrounding spaces; `None` when none does."""
     for segment, field, component in places:
         source = segments.get(segment)

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from ingest.contract import Control, Observation, StatedIdentity
 from ingest.hl7.codec import Segment
-from ingest.instruments.profile import Column, Place, Places, Profile, first
+from ingest.instruments.profile import Column, Fields, IdentityPlaces, Place, Places, Profile, first
 from ingest.instruments.values import day, instant, number
 
 Context = Mapping[str, Segment]
@@ -130,9 +130,8 @@ def _numeric(segment: Segment, field: int) -> str:
     return "".join(parts) if len(parts) <= 2 else ""
 
 
-def identity(context: Context, profile: Profile) -> StatedIdentity | None:
+def identity(context: Mapping[str, Fields], places: IdentityPlaces) -> StatedIdentity | None:
     """Who the message says the specimen is from; `None` when it says nothing."""
-    places = profile.identity
     source = context.get(places.name.segment)
     if source is None:
         return None
@@ -147,13 +146,15 @@ def identity(context: Context, profile: Profile) -> StatedIdentity | None:
 
 def controls(context: Context, profile: Profile) -> int:
     """How many controls the order speaks of: at least one."""
-    order = context.get("OBR")
-    return max(1, len(order.components(profile.control.material[0].field))) if order is not None else 1
+    order, places = context.get("OBR"), profile.control
+    return max(1, len(order.components(places.material[0].field))) if order is not None and places else 1
 
 
 def control(context: Context, index: int, profile: Profile) -> Control | None:
     """The order's control number `index`; `None` when it is not fully named, and the core then asks a person."""
     places = profile.control
+    if places is None:
+        return None
     material, lot = _nth(places.material, index, context), _nth(places.lot, index, context)
     level = places.levels.get(_nth(places.level, index, context) or "")
     return Control(material=material, lot=lot, level=level) if material and lot and level else None
@@ -162,8 +163,8 @@ def control(context: Context, index: int, profile: Profile) -> Control | None:
 def measured(context: Context, index: int, profile: Profile, zone: tzinfo) -> Iterator[Observation]:
     """The value that the order itself carries for its control number `index`."""
     places = profile.control
-    value_text = _nth(places.value, index, context)
-    if value_text is None:
+    value_text = _nth(places.value, index, context) if places else None
+    if places is None or value_text is None:
         return
     code = first(places.code, context) or ""
     comparator, value = number(value_text)
@@ -179,7 +180,7 @@ def measured(context: Context, index: int, profile: Profile, zone: tzinfo) -> It
     )
 
 
-def moment(places: Places, context: Context, zone: tzinfo) -> datetime | None:
+def moment(places: Places, context: Mapping[str, Fields], zone: tzinfo) -> datetime | None:
     """The first of the places that holds an instant."""
     for place in places:
         text = first((place,), context)

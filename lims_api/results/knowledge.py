@@ -145,11 +145,11 @@ class Knowledge:
 
 def gather(session: Session, messages: Sequence[Message], *, offset_ms: int) -> Knowledge:
     """Look up everything the messages name, locking their specimens in the order of their ids."""
-    groups = [group for message in messages if message.kind is MessageKind.PATIENT for group in message.groups]
+    kinds = [(group.kind or message.kind, group) for message in messages for group in message.groups]
+    groups = [group for kind, group in kinds if kind is MessageKind.PATIENT]
     controls = {
         (group.control.material, group.control.lot)
-        for message in messages if message.kind is MessageKind.CONTROL
-        for group in message.groups if group.control
+        for kind, group in kinds if kind is MessageKind.CONTROL and group.control
     }  # fmt: skip
     actor = actor_of(session)
     known = _specimens(session, {group.specimen for group in groups if group.specimen})

@@ -159,7 +159,7 @@ class _Recorder:
         specimen = self.knowledge.specimens.get(group.specimen or "")
         patient_id = specimen.patient_id if specimen else None
         group_id = uuid7()
-        identity = group.identity
+        identity, kind = group.identity, group.kind or message.kind
         self.written.groups.append(
             {
                 "organization_id": self.knowledge.organization_id,
@@ -177,9 +177,9 @@ class _Recorder:
         )
         if source is None:
             self._park_all(position, group, ParkedReason.UNKNOWN_CHANNEL, patient_id)
-        elif message.kind is MessageKind.CALIBRATION:
+        elif kind is MessageKind.CALIBRATION:
             self._park_all(position, group, ParkedReason.CALIBRATION, patient_id)
-        elif message.kind is MessageKind.CONTROL:
+        elif kind is MessageKind.CONTROL:
             self._controls(source, position, group, message.received_at)
         elif specimen is None:
             self._park_all(position, group, ParkedReason.UNKNOWN_SPECIMEN, None)

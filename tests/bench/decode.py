@@ -9,8 +9,9 @@ from hashlib import sha256
 
 from hl7apy.parser import parse_message
 
-from ingest.decode import Received, decode
-from ingest.instruments.profile import load
+from ingest.decode import decode
+from ingest.instruments.shipped import load
+from ingest.received import Received
 
 RESULTS = 20
 ROUNDS = 5

@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from ingest.hl7.mllp import Answering, Frame, Limits, Listener, framed
+from ingest.hl7.mllp import Answering, Frame, Limits, framed, listener
+from ingest.listener import Listener
 from tests.integration.ingest.gateways import free_port
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -19,12 +20,12 @@ async def echo(frame: Frame) -> bytes:
 
 def with_listener(limits: Limits, scenario: Scenario, answering: Answering = echo) -> None:
     async def work() -> None:
-        listener, port = Listener(answering, limits, "test"), free_port()
-        await listener.start("127.0.0.1", port)
+        under_test, port = listener(answering, limits, "test"), free_port()
+        await under_test.start("127.0.0.1", port)
         try:
-            await asyncio.wait_for(scenario(lambda: asyncio.open_connection("127.0.0.1", port), listener), 10)
+            await asyncio.wait_for(scenario(lambda: asyncio.open_connection("127.0.0.1", port), under_test), 10)
         finally:
-            await listener.close()
+            await under_test.close()
 
     asyncio.run(work())
 

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.contract import Control, Message, MessageKind
-from ingest.decode import INDIA, decode
-from ingest.instruments.profile import load
+from ingest.decode import decode
+from ingest.instruments.shipped import load
+from ingest.received import INDIA
 from tests.unit.ingest.transmissions import oru, received, recorded
 
 PROFILE = load("mindray_bs")

@@ -5,7 +5,8 @@ from pydantic import ValidationError
 
 from ingest.hl7.codec import parse
 from ingest.instruments import profile as profiles
-from ingest.instruments.profile import Place, ProfileUnknown, first, load, names, read
+from ingest.instruments.profile import Place, first
+from ingest.instruments.shipped import ProfileUnknown, load, names, read
 
 TEXT = (Path(profiles.__file__).parent / "mindray_bs.toml").read_text("utf-8")
 

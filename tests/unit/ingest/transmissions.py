@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
-from ingest.decode import Received
+from ingest.received import Received
 
 DATA = Path(__file__).parents[2] / "data"
 AT = datetime(2026, 1, 23, 8, 45, tzinfo=UTC)

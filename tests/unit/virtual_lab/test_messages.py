@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.contract import Message, MessageKind
-from ingest.decode import Received, decode
-from ingest.instruments import profile
+from ingest.decode import decode
+from ingest.instruments import shipped
+from ingest.received import Received
 from ingest.virtual_lab.messages import ControlMessage, PatientMessage, Sendable, SentResult, escaped, rendered
 from ingest.virtual_lab.patients import Person
 
@@ -33,7 +34,7 @@ def _decoded(message: Sendable) -> Message:
     received = Received(
         channel="BS480-1", control_id="3", body_sha256=sha256(body).hexdigest(), received_at=AT, body=body
     )
-    return decode(received, profile.load("mindray_bs"))
+    return decode(received, shipped.load("mindray_bs"))
 
 
 def test_a_patients_message_is_what_a_mindray_bs_writes() -> None:
