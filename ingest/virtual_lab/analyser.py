@@ -31,10 +31,12 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Faults:
-    """How often the analyser says a message twice, and how often it cuts the line before it hears the answer."""
+    """How often the analyser says a message twice, cuts the line before it hears the answer, and (where frames have a
+    checksum) a frame is damaged on its way."""
 
     duplicate_share: float = 0.0
     cut_share: float = 0.0
+    damage_share: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,7 @@ class Tally:
     unanswered: int = 0
     duplicates: int = 0
     cuts: int = 0
+    damaged: int = 0
     connections: int = 0
     given_up: list[int] = field(default_factory=list)
 

@@ -93,6 +93,8 @@ class Laboratory:
     folder: Path
     core: CoreReceiver
     port: int = field(default_factory=free_port)
+    channel: str = CHANNEL
+    profile: str = "mindray_bs"
 
     def __post_init__(self) -> None:
         self.key_file.write_text(self.core.api_key + "\n")
@@ -106,7 +108,7 @@ class Laboratory:
         return self.folder / "spool"
 
     def settings(self, **others: Any) -> Settings:
-        channel = ChannelSettings(code=CHANNEL, listen=f"127.0.0.1:{self.port}", profile="mindray_bs")
+        channel = ChannelSettings(code=self.channel, listen=f"127.0.0.1:{self.port}", profile=self.profile)
         return Settings(core=self.core.url, spool=self.spool, api_key_file=self.key_file, channel=(channel,), **others)
 
     @contextmanager
@@ -148,8 +150,8 @@ class Laboratory:
         options = {
             "--config": config,
             "--listen": f"127.0.0.1:{self.port}",
-            "--channel": CHANNEL,
-            "--profile": "mindray_bs",
+            "--channel": self.channel,
+            "--profile": self.profile,
             "--core": self.core.url,
             "--spool": self.spool,
             "--api-key-file": self.key_file,
@@ -160,5 +162,5 @@ class Laboratory:
             command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=log, env={**os.environ, "PYTHONPATH": str(ROOT)}
         )
         assert eventually(lambda: ready.exists() or process.poll() is not None, 30)
-        assert json.loads(ready.read_text())["channels"] == {CHANNEL: f"127.0.0.1:{self.port}"}
+        assert json.loads(ready.read_text())["channels"] == {self.channel: f"127.0.0.1:{self.port}"}
         return process
