@@ -26,6 +26,7 @@ from ingest.seal import KeyUnusable, Sealer, Unsealable, create_key, load_key
 DATABASE, KEY = "spool.db", "spool.key"
 BY_GATEWAY = "gateway:"
 REUSED_ID = "control-id-reused"
+RESERVED_PAGES = 64
 _FIND = "select 1 from transmissions where channel = ? and control_id = ?"
 
 _SCHEMA = """
@@ -84,14 +85,19 @@ class Spool:
         self._db = connection
         self._sealer = sealer
         self._pieces = Pieces(connection, sealer)
+        self._most_pages = 0
         self._db.execute("insert or ignore into facts values ('key', ?)", (sealer.fingerprint,))
         if self._value("select value from facts where name = 'key'") != sealer.fingerprint:
             raise KeyUnusable(f"the spool was sealed with another key than the {KEY} beside it")
 
     def keep(self, incoming: Sequence[Incoming | Piece]) -> list[Keeping]:
         """Make transmissions and pieces durable with one flush to disk. Raises `sqlite3.Error`, and then holds none."""
-        with self._transaction():
-            return [self._keep(one) if isinstance(one, Incoming) else self._pieces.add(one) for one in incoming]
+        self._allow(self._most_pages)
+        try:
+            with self._transaction():
+                return [self._keep(one) if isinstance(one, Incoming) else self._pieces.add(one) for one in incoming]
+        finally:
+            self._allow(self._most_pages + RESERVED_PAGES)
 
     def unfinished(self) -> list[Unfinished]:
         """What the pieces of an earlier process make, oldest first; keeping it under its `line` removes them."""
@@ -236,8 +242,16 @@ class Spool:
         return self._sealer.open(sealed, "|".join(name)) if sealed else None
 
     def limit(self, most_bytes: int) -> None:
-        """Never grow beyond this size, so that the machine's disk is not filled; `keep` then raises."""
-        self._db.execute(f"pragma max_page_count = {most_bytes // int(self._value('pragma page_size'))}")
+        """Never grow beyond this size, so that the machine's disk is not filled; `keep` then raises.
+
+        A little more is left for everything else: a full spool could otherwise not even write down what it sends.
+        """
+        self._most_pages = most_bytes // int(self._value("pragma page_size"))
+        self._allow(self._most_pages + RESERVED_PAGES)
+
+    def _allow(self, pages: int) -> None:
+        if self._most_pages:
+            self._db.execute(f"pragma max_page_count = {pages}")
 
     def close(self) -> None:
         self._db.close()
