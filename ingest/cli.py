@@ -1,32 +1,25 @@
-"""`lims ingest`: run a gateway, look into its spool, decode files."""
+"""`lims ingest`: run a gateway, look into its spool; files are `cli_files`."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
 import json
 import os
 import signal
 import sys
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from ingest.clock import utc_now
-from ingest.decode import decode
+from ingest import cli_files
 from ingest.gateway import Settings, run
-from ingest.hl7.acknowledgement import header
-from ingest.hl7.mllp import START, Framer
-from ingest.instruments.astm_profile import AstmProfile
-from ingest.instruments.profile import Profile
-from ingest.instruments.shipped import ProfileUnknown, load
+from ingest.instruments.shipped import ProfileUnknown
 from ingest.logs import configure
-from ingest.received import Received
 from ingest.reparse import Profiles, answers
 from ingest.seal import KeyUnusable
 from ingest.spool import DATABASE, Spool, SpoolUnusable, open_spool
@@ -51,11 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     spool.add_argument("--json", action="store_true", help="one JSON object")
     spool.add_argument("--release", action="store_true", help="deliver again what the core refused")
     spool.set_defaults(command=_spool)
-    files = commands.add_parser("decode", help="decode files of HL7 messages, one JSON a message")
-    files.add_argument("files", nargs="+", type=Path)
-    files.add_argument("--profile", default="mindray_bs")
-    files.add_argument("--channel", default="file")
-    files.set_defaults(command=_decode)
+    cli_files.add(commands)
     again = commands.add_parser("reparse", help="read kept transmissions again: questions and answers, JSON by line")
     again.add_argument("--profiles", type=Path, metavar="FOLDER", help="profiles of another day, before the shipped")
     again.set_defaults(command=_reparse)
@@ -158,32 +147,10 @@ def _report(spool: Spool) -> dict[str, Any]:
     }
 
 
-def _decode(arguments: argparse.Namespace) -> int:
-    profile = load(arguments.profile)
-    for file in arguments.files:
-        for body in _bodies(file.read_bytes()):
-            print(_decoded(body, arguments.channel, profile))
-    return 0
-
-
 def _reparse(arguments: argparse.Namespace) -> int:
     for answer in answers(sys.stdin, Profiles(arguments.profiles)):
         print(answer, flush=True)
     return 0
-
-
-def _bodies(data: bytes) -> Sequence[bytes]:
-    """The frames of a recording, or the whole file as one message."""
-    if START not in data:
-        return [data]
-    return [frame.body for frame in Framer(len(data)).feed(data)]
-
-
-def _decoded(body: bytes, channel: str, profile: Profile | AstmProfile) -> str:
-    sent = header(body)
-    digest = hashlib.sha256(body).hexdigest()
-    received = Received(channel, sent.control_id if sent else "", digest, utc_now(), body)
-    return decode(received, profile).model_dump_json()
 
 
 def _said(reason: Exception) -> str:

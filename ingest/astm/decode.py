@@ -105,7 +105,7 @@ def _group(part: _Part, raw: bytes, profile: AstmProfile, zone: tzinfo, *, compl
         RecordGroup,
         {
             "kind": MessageKind.CONTROL if controls else MessageKind.PATIENT,
-            "specimen": None if controls else first(profile.group.specimen, part.context),
+            "specimen": first(profile.group.specimen, part.context),
             "identity": None if controls else identity(part.context, profile.identity),
             "control": control_of(part.context, profile) if controls else None,
             "observations": GroupReader(profile, zone).observations(part.context, part.records) if complete else (),

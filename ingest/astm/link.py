@@ -7,7 +7,7 @@ numbers run 1 to 7, then 0. The checksum is the sum of the bytes from the number
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 STX, ETX, EOT, ENQ, ETB = (bytes([code]) for code in (0x02, 0x03, 0x04, 0x05, 0x17))
@@ -16,6 +16,8 @@ TEXT_BYTES = 240
 _FRAME = re.compile(
     rb"\x02(?P<summed>(?P<number>[0-7])(?P<text>[^\x02\x03\x17]*)(?P<end>[\x03\x17]))(?P<sum>[0-9A-Fa-f]{2})?"
 )
+_BESIDE = b"\x06\x15 \t\r\n"
+"""What may stand between frames: line ends, and the answers where both directions were recorded."""
 _TRANSMISSION_END = re.compile(rb"[\x04\x05]+")
 
 
@@ -52,7 +54,7 @@ def unframed(capture: bytes) -> list[Transmission]:
     if STX not in capture:
         body = _TRANSMISSION_END.sub(b"", capture)
         return [Transmission(body)] if body.strip() else []
-    return [_joined(part) for part in _TRANSMISSION_END.split(capture) if part.strip()]
+    return [_joined(part) for part in _TRANSMISSION_END.split(capture) if part.strip(_BESIDE)]
 
 
 def _joined(part: bytes) -> Transmission:
@@ -74,7 +76,19 @@ def _joined(part: bytes) -> Transmission:
         if number != expected:
             faults.append(f"frame {number} stands where {expected} should")
         expected = (number + 1) % 8
-    return Transmission(b"".join(match["text"] for match, _ in kept), tuple(faults))
+    return Transmission(joined([(match["text"], match["end"] == ETX) for match, _ in kept]), tuple(faults))
+
+
+def joined(texts: Sequence[tuple[bytes, bool]]) -> bytes:
+    """The text of frames, each with whether it ended in ETX.
+
+    Some analysers send each record in a frame that ends in ETX, without the record's CR: it is put back between them.
+    """
+    body, apart = b"", False
+    for text, ends in texts:
+        body += b"\r" + text if apart and text[:1] not in (b"", b"\r", b"\n") else text
+        apart = ends and body[-1:] not in (b"", b"\r", b"\n")
+    return body
 
 
 def _fault(match: re.Match[bytes]) -> str | None:
@@ -88,9 +102,9 @@ def _frames(part: bytes, faults: list[str]) -> Iterator[re.Match[bytes]]:
     """The frames in their order; `faults` is told of bytes that stand beside them."""
     position = 0
     for match in _FRAME.finditer(part):
-        if part[position : match.start()].strip():
+        if part[position : match.start()].strip(_BESIDE):
             faults.append("bytes stand beside the frames")
         position = match.end()
         yield match
-    if part[position:].strip():
+    if part[position:].strip(_BESIDE):
         faults.append("bytes stand beside the frames")

@@ -73,7 +73,7 @@ class GroupReader:
                 "value_text": value_text,
                 "value": value,
                 "comparator": comparator,
-                "unit": first(places.unit, context),
+                "unit": _value(record, places.unit.field) or None,
                 "flags": tuple(flags),
                 "status": first(places.status, context) or "F",
                 "observed_at": moment(places.observed_at, context, self._zone),

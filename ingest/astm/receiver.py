@@ -12,7 +12,7 @@ import re
 from collections import deque
 from dataclasses import dataclass
 
-from ingest.astm.link import ENQ, EOT, ETX, STX, checksum
+from ingest.astm.link import ENQ, EOT, ETX, STX, checksum, joined
 
 ACK, NAK = b"\x06", b"\x15"
 MESSAGE_BYTES = 1024 * 1024
@@ -215,12 +215,9 @@ class Receiver:
         return _Frame(int(summed[:1]), text, ends, summed)
 
     def _take(self, frame: _Frame) -> None:
-        """Some analysers send each record in a frame that ends in ETX, without its CR: it is put back."""
         self._frame = frame
-        apart = self._last is not None and self._last.ends and self._body[-1:] not in (b"", b"\r", b"\n")
-        text = b"\r" + frame.text if apart and frame.text[:1] not in (b"", b"\r", b"\n") else frame.text
-        whole = self._body + text
-        self._ask(Keep(text, whole if frame.ends and terminated(whole) else None))
+        whole = joined([(self._body, self._last is not None and self._last.ends), (frame.text, frame.ends)])
+        self._ask(Keep(whole[len(self._body) :], whole if frame.ends and terminated(whole) else None))
 
     def _refuse(self) -> None:
         self.refused += 1

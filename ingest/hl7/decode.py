@@ -106,7 +106,7 @@ def _parts(er7: Er7Message, profile: Profile) -> list[_Part]:
             continue
         if name == "ORC" and waiting is None:
             waiting = position
-        specimen = trailing.get(position) if trailing else None
+        specimen = _specimen(position, trailing, parts)
         if not parts or _begins(parts[-1], segment, specimen, profile):
             begin = waiting if name == "OBR" and waiting is not None and parts else position
             parts.append(_Part(begin, _inherited(segments[0], parts, name), []))
@@ -114,6 +114,13 @@ def _parts(er7: Er7Message, profile: Profile) -> list[_Part]:
             waiting = None
         _take(parts[-1], segment, specimen)
     return parts
+
+
+def _specimen(position: int, trailing: dict[int, Segment] | None, parts: list[_Part]) -> Segment | None:
+    """The SPM that an OBR at this position stands under: its own in an ORU, else the last one before it."""
+    if trailing is not None:
+        return trailing.get(position)
+    return parts[-1].context.get("SPM") if parts else None
 
 
 def _trailing_specimens(segments: list[Segment]) -> dict[int, Segment]:
@@ -136,7 +143,9 @@ def _begins(part: _Part, segment: Segment, specimen: Segment | None, profile: Pr
         return part.has_order or "SPM" in part.context
     if segment.name != "OBR" or not part.has_order:
         return False
-    there = {**part.context, "OBR": segment, **({"SPM": specimen} if specimen else {})}
+    there = {name: one for name, one in part.context.items() if name != "SPM"} | {"OBR": segment}
+    if specimen is not None:
+        there["SPM"] = specimen
     here = first(profile.group.specimen, there)
     same = here is not None and here == first(profile.group.specimen, part.context)
     return not same or _kind(there, profile) is MessageKind.CONTROL

@@ -41,7 +41,7 @@ class ObservationRules(Part):
     code: Places
     text: Places = ()
     value: At
-    unit: Places
+    unit: At
     flags: At
     status: Places
     observed_at: Places

@@ -125,6 +125,9 @@ class Head(Part):
     name: str
     maker: str
     models: tuple[str, ...]
+    senders: re.Pattern[str] | None = Field(
+        default=None, description="what such an analyser calls itself in its header: files are recognised by it"
+    )
     source: Source
     codes: dict[str, str] = {}
     unverified: tuple[Unverified, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from functools import cache
 from importlib.resources import files
 
 from ingest.instruments.astm_profile import AstmProfile
@@ -13,6 +14,10 @@ class ProfileUnknown(LookupError):
     """No profile of that name is shipped."""
 
 
+GENERIC = {"hl7": "generic_hl7", "astm": "generic_astm"}
+
+
+@cache
 def load(name: str) -> Profile | AstmProfile:
     """The shipped profile of that name. Raises `ProfileUnknown`, or `ValidationError` when it is malformed."""
     if name not in names():
@@ -25,6 +30,14 @@ def read(text: str) -> Profile | AstmProfile:
     values = tomllib.loads(text)
     model = AstmProfile if values.get("format") == "astm" else Profile
     return model.model_validate(values)
+
+
+def recognised(format: str, sender: str) -> Profile | AstmProfile:
+    """The profile of the model that the sender's name tells, else the generic one of its format."""
+    for profile in map(load, names()):
+        if profile.format == format and profile.senders and profile.senders.fullmatch(sender):
+            return profile
+    return load(GENERIC[format])
 
 
 def names() -> list[str]:

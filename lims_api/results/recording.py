@@ -156,10 +156,10 @@ class _Recorder:
         }
 
     def _group(self, message: Message, source: Source | None, position: int, group: RecordGroup) -> None:
-        specimen = self.knowledge.specimens.get(group.specimen or "")
+        identity, kind = group.identity, group.kind or message.kind
+        specimen = self.knowledge.specimens.get(group.specimen or "") if kind is MessageKind.PATIENT else None
         patient_id = specimen.patient_id if specimen else None
         group_id = uuid7()
-        identity, kind = group.identity, group.kind or message.kind
         self.written.groups.append(
             {
                 "organization_id": self.knowledge.organization_id,

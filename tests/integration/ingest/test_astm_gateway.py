@@ -10,8 +10,9 @@ import pytest
 
 from ingest.astm.conversation import INCOMPLETE
 from ingest.astm.decode import INCOMPLETE as NOT_TERMINATED
-from ingest.astm.link import ENQ, EOT, framed
+from ingest.astm.link import ENQ, EOT, framed, unframed
 from ingest.astm.receiver import ACK, NAK
+from ingest.cli import app
 from ingest.contract import Control, MessageKind
 from ingest.kept import Piece, State
 from ingest.spool import open_spool
@@ -22,6 +23,7 @@ from ingest.virtual_lab.patients import Person
 from tests.integration.ingest.bench import Bench
 from tests.integration.ingest.gateways import Laboratory, counts, eventually
 from tests.sandbox.core_receiver import CoreReceiver
+from tests.unit.ingest.transmissions import DATA
 
 CHANNEL = "XN1000-1"
 AT = datetime(2026, 11, 24, 4, 45, tzinfo=UTC)
@@ -224,3 +226,39 @@ def test_pieces_of_a_process_that_died_are_kept_at_the_next_start(astm: Laborato
     spool = open_spool(astm.spool)
     assert spool.unfinished() == []
     spool.close()
+
+
+@pytest.mark.req("1.7.5")
+def test_a_capture_is_sent_again_byte_for_byte_and_the_answers_are_told(
+    astm: Laboratory, core: CoreReceiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = astm.folder / "damaged"
+    damaged.write_bytes((DATA / "generic_astm.astm").read_bytes().replace(b"0.01", b"0.02"))
+    to = ["--to", f"127.0.0.1:{astm.port}"]
+    with astm.gateway():
+        good = app(["replay", str(DATA / "sysmex_xn.astm"), str(DATA / "sysmex_xn_control.astm"), *to])
+        bad = app(["replay", str(damaged), *to])
+        assert eventually(lambda: len(core.keys()) == 2)
+
+    said = [line.split("  ")[1] for line in capsys.readouterr().out.splitlines() if "  " in line and "astm" in line]
+    assert (good, bad) == (0, 1)
+    assert said == ["ACK to 1 frames"] * 2
+    assert [message.error for message in core.messages()][:2] == [None, None]
+    assert (
+        core.messages()[0].body_sha256 == sha256(unframed((DATA / "sysmex_xn.astm").read_bytes())[0].body).hexdigest()
+    )
+
+
+def test_records_without_frames_are_sent_in_frames_or_as_they_are(
+    tmp_path: Path, core: CoreReceiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    generic = Laboratory(tmp_path, core, channel="IMM-1", profile="generic_astm")
+    bare = tmp_path / "bare"
+    bare.write_bytes(body(1))
+    to = ["--to", f"127.0.0.1:{generic.port}"]
+    with generic.gateway():
+        assert app(["replay", str(bare), *to]) == 0
+        assert app(["replay", str(bare), "--unframed", *to]) == 0
+        assert eventually(lambda: len(core.keys()) == 1)
+
+    assert core.messages()[0].body_sha256 == sha256(body(1)).hexdigest()

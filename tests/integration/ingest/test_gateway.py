@@ -298,3 +298,19 @@ def test_the_answer_is_a_message_that_the_sender_can_match(laboratory: Laborator
     assert [segment.name for segment in answer.segments] == ["MSH", "MSA"]
     assert (answer.segments[1].get(2), answer.header.get(5), answer.header.get(12)) == ("AB-17", "Mindray", "2.3.1")
     assert parse(answer.body).header.get(9) == "ACK"
+
+
+@pytest.mark.req("1.7.5")
+def test_a_capture_is_sent_again_and_each_message_is_answered(
+    laboratory: Laboratory, core: CoreReceiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capture = laboratory.folder / "capture"
+    capture.write_bytes(framed(result("1")) + framed(result("2").replace(b"ORU^R01", b"QRY^Q02")) + framed(result("3")))
+    with laboratory.gateway():
+        assert app(["replay", str(capture), "--to", f"127.0.0.1:{laboratory.port}"]) == 1
+        assert app(["replay", str(DATA / "mindray_bs.hl7"), "--to", f"127.0.0.1:{laboratory.port}"]) == 0
+        assert eventually(lambda: len(core.keys()) == 3)
+
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith(str(capture))]
+    assert [line.split("  ")[1][:2] for line in said] == ["AA", "AR", "AA"]
+    assert core.messages()[2].groups[0].specimen == "26-000417"

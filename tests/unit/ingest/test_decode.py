@@ -264,3 +264,55 @@ def test_the_quick_way_of_plain_observations_gives_what_the_general_way_gives(fi
     quick, slow = (decoded("OBR|1|S1|7|||20260101080000", text).groups[0].observations for text in (plain, general))
 
     assert quick == slow
+
+
+GENERIC = load("generic_hl7")
+OUL = (
+    "MSH|^~\\&|LAW|A1|||20260123141503+0530||OUL^R22^OUL_R22|{id}|P|2.5.1\rPID|1||HN-1||Deshmukh^Asha\r"
+    "SPM|1|26-000001||SER|||||||P\rOBR|1|||GLU\rOBX|1|NM|2345-7^Glucose^LN||5.1|mmol/L|||||F|||20260123141500\r"
+    "SPM|2|26-000002||SER|||||||Q\rOBR|1|||GLU\rOBX|1|NM|2345-7^Glucose^LN||5.9|mmol/L|||||F\r"
+)
+
+
+@pytest.mark.req("1.7.4")
+def test_any_analyser_that_keeps_to_hl7_is_read_specimen_by_specimen() -> None:
+    body = OUL.format(id="1").encode()
+
+    message = decode(received(body), GENERIC)
+
+    patient, control = message.groups
+    assert (patient.kind, patient.specimen, control.kind, control.control) == (
+        MessageKind.PATIENT, "26-000001", MessageKind.CONTROL, None,
+    )  # fmt: skip
+    (glucose,) = patient.observations
+    assert (glucose.code, glucose.text, glucose.value, glucose.unit) == ("2345-7", "Glucose", Decimal("5.1"), "mmol/L")
+    assert whole(message) == body
+
+
+def test_in_an_oru_the_specimen_follows_its_observations() -> None:
+    segments = (
+        "PID|1||HN-1",
+        "OBR|1||F1|GLU",
+        "OBX|1|NM|GLU||5",
+        "SPM|1|26-000001",
+        "OBR|2||F2|K",
+        "OBX|1|NM|K||4",
+        "SPM|1|26-000002",
+        "OBR|3||F3|NA",
+        "OBX|1|NM|NA||140",
+    )
+    body = oru("1", *segments)
+
+    message = decode(received(body), GENERIC)
+
+    assert [(group.specimen, [one.code for one in group.observations]) for group in message.groups] == [
+        ("26-000001", ["GLU"]), ("26-000002", ["K"]), ("F3", ["NA"]),
+    ]  # fmt: skip
+    assert whole(message) == body
+
+
+def test_a_specimens_role_that_nobody_knows_is_asked_about() -> None:
+    message = decode(received(OUL.format(id="1").replace("|Q\r", "|X\r").encode()), GENERIC)
+
+    assert message.error == "the profile does not know this kind of message"
+    assert message.groups == ()
