@@ -41,6 +41,7 @@ from ingest.logs import fault
 from ingest.spool import Spool, open_spool
 
 PURGE_EVERY = 3600.0
+RECOVER_EVERY = 300.0
 RESTART_AFTER = 5.0
 log = structlog.get_logger(__name__)
 
@@ -159,7 +160,7 @@ async def run(
     spool = open_spool(settings.spool)
     spool.limit(settings.spool_megabytes * 1_000_000)
     keeper = Keeper(spool)
-    await astm.recover(keeper)
+    await astm.recover(keeper, utc_now())
     timeout = httpx.Timeout(settings.timeout_s, connect=min(5.0, settings.timeout_s))
     try:
         async with httpx.AsyncClient(base_url=settings.core, timeout=timeout, trust_env=False) as client:
@@ -171,6 +172,7 @@ async def run(
             background = {
                 **{f"delivery {lane}": deliverer.run for lane, deliverer in lanes.items()},
                 "purge": lambda: _purge(keeper, timedelta(days=settings.retention_days)),
+                "recovery": lambda: _recover(keeper, timedelta(seconds=60 + 2 * settings.astm_silence_s)),
             }
             tasks = [asyncio.create_task(_again_and_again(name, work)) for name, work in background.items()]
             try:
@@ -234,6 +236,13 @@ async def _purge(keeper: Keeper, retention: timedelta) -> None:
         if count:
             log.info("purged", messages=count)
         await asyncio.sleep(PURGE_EVERY)
+
+
+async def _recover(keeper: Keeper, still: timedelta) -> None:
+    """ASTM transmissions that stand still for longer than any that goes on."""
+    while True:
+        await asyncio.sleep(RECOVER_EVERY)
+        await astm.recover(keeper, utc_now() - still)
 
 
 async def _again_and_again(name: str, work: Callable[[], Coroutine[None, None, None]]) -> None:

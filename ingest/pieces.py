@@ -34,10 +34,12 @@ class Pieces:
         """The whole is kept, in the same transaction."""
         self._db.execute("delete from pieces where line = ?", (line,))
 
-    def unfinished(self) -> list[Unfinished]:
-        """Every line with what its pieces make, in the order of their beginning."""
+    def unfinished(self, before: datetime) -> list[Unfinished]:
+        """Every line of which nothing came since then, with what its pieces make, in the order of their beginning."""
         lines = self._db.execute(
-            "select line, channel, min(received_at) from pieces group by line, channel order by min(id)"
+            "select line, channel, min(received_at) from pieces group by line, channel having max(received_at) < ?"
+            " order by min(id)",
+            (before.isoformat(),),
         ).fetchall()
         return [
             Unfinished(line, channel, datetime.fromisoformat(at), self._body(line, channel))

@@ -99,9 +99,9 @@ class Spool:
         finally:
             self._allow(self._most_pages + RESERVED_PAGES)
 
-    def unfinished(self) -> list[Unfinished]:
-        """What the pieces of an earlier process make, oldest first; keeping it under its `line` removes them."""
-        return self._pieces.unfinished()
+    def unfinished(self, before: datetime) -> list[Unfinished]:
+        """What the pieces make to which nothing was added since then; keeping it under its `line` removes them."""
+        return self._pieces.unfinished(before)
 
     def waiting(self) -> int:
         """How many transmissions are still to be delivered."""

@@ -121,7 +121,9 @@ class Conversation:
         return await self._finished(asked.whole, at)
 
     async def _finish(self, ended: Ended) -> None:
-        await self._finished(ended.body, self._clock())
+        """If it cannot be kept, its pieces stay under their line and are recovered; the next message has its own."""
+        if not await self._finished(ended.body, self._clock()):
+            self._line = uuid4().hex
 
     async def _finished(self, body: bytes, at: datetime) -> bool:
         """Keep the message whole and let the next one grow under a line of its own."""
@@ -158,9 +160,12 @@ def listener(
     return Listener(lambda: Conversation(channel, keeper, kept, chosen, unframed=unframed), chosen, channel)
 
 
-async def recover(keeper: Keeper) -> int:
-    """Keep what an earlier process acknowledged and did not live to see the end of. Returns how many there were."""
-    unfinished = await keeper.call(lambda spool: spool.unfinished())
+async def recover(keeper: Keeper, before: datetime) -> int:
+    """Keep what was acknowledged and nobody continued since then: its process died, or the disk was full at its end.
+
+    Returns how many messages there were.
+    """
+    unfinished = await keeper.call(lambda spool: spool.unfinished(before))
     for one in unfinished:
         try:
             await keeper.keep(incoming(one.channel, one.body, one.received_at, one.line))

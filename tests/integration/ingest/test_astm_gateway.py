@@ -224,7 +224,7 @@ def test_pieces_of_a_process_that_died_are_kept_at_the_next_start(astm: Laborato
     assert second.error == NOT_TERMINATED
     assert second.body_sha256 == sha256(body(2)[:90]).hexdigest()
     spool = open_spool(astm.spool)
-    assert spool.unfinished() == []
+    assert spool.unfinished(datetime.now(UTC)) == []
     spool.close()
 
 
