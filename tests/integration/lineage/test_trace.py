@@ -199,7 +199,7 @@ def test_what_nobody_has_is_refused_with_what_to_do(bench: Bench) -> None:
             lineage.of_specimen(session, "26-999999")
 
 
-@pytest.mark.req("11.1", "4.2.1")
+@pytest.mark.req("11.1", "3.13.1")
 def test_another_laboratorys_result_does_not_exist(bench: Bench) -> None:
     measured = bench.measure()
     stranger = organization(bench.lab.environment)
@@ -208,7 +208,7 @@ def test_another_laboratorys_result_does_not_exist(bench: Bench) -> None:
         assert lineage.trace(session, [measured.line()["id"]], None, None) == []  # type: ignore[arg-type]
 
 
-@pytest.mark.req("4.4.2")
+@pytest.mark.req("11.1", "4.3.1")
 def test_tracing_is_reading_a_patients_data_and_is_logged(bench: Bench) -> None:
     measured = bench.measure()
     result_id = measured.line()["id"]
