@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, select, text
+from sqlalchemy import ColumnElement, RowMapping, select, text
 from sqlalchemy.orm import Session
 
 from lims_api.catalogue import service as catalogue
@@ -23,9 +23,10 @@ from lims_api.equipment.service import Mapping as CodeMapping
 from lims_api.lineage.known import CodeAt, Copied, Entry, Kept, Known, Version
 from lims_api.lineage.ports import NoAnswer, Programs
 from lims_api.lineage.reported import StoredReport, reports_of, that_show
+from lims_api.lineage.scoring import Panel, scored_again
 from lims_api.lineage.transmissions import kept_messages, measured
 from lims_api.results.models import Result, StandingAuthorisation
-from lims_api.results.ports import ModelUnusable
+from lims_api.results.ports import ModelUnusable, Risk, RiskModel
 from lims_api.specimens.models import Specimen
 
 _ROWS = text(
@@ -33,7 +34,8 @@ _ROWS = text(
 )
 _VERSION = (
     Result.id, Result.patient_id, Result.specimen_id, Result.test_code, Result.version, Result.status, Result.value,
-    Result.corrects_id, Result.recorded_at, Result.available_at, Result.authorised_at,
+    Result.corrects_id, Result.recorded_at, Result.available_at, Result.authorised_at, Result.entry, Result.comparator,
+    Result.reference_low, Result.reference_high, Result.sex, Result.age_days,
 )  # fmt: skip
 Test = tuple[UUID, str]
 """A specimen's or a patient's id, and a test's code."""
@@ -90,16 +92,19 @@ def gather(session: Session, result_ids: Collection[UUID], programs: Programs, c
     analysers = _analysers(session, {result.analyser_id for result in results if result.analyser_id})
     codes.learn(session, analysers.keys())
     messages = kept_messages(session, {one.message_id for one in results if one.message_id}, analysers, programs)
+    definitions = catalogue.definitions(session, {result.definition_id for result in results})
+    of_patients, model = _of_patients(session, {result.patient_id for result in results}), _model(session)
     around = _Around(
         rows=_rows(session, ids),
-        definitions=catalogue.definitions(session, {result.definition_id for result in results}),
+        definitions=definitions,
         accessions=_accessions(session, {result.specimen_id for result in results}),
         analysers=analysers,
         messages=messages,
-        versions=_versions(session, results),
-        earlier=_earlier(session, results),
+        versions=_by_specimen(of_patients),
+        of_patients=of_patients,
         signed=_signed(session, {one.authorisation_id for one in results if one.authorisation_id}),
-        model=_model(session),
+        model=model,
+        scores=_scores(session, model, of_patients, results),
         entries=_entries(session, results),
         copies=_copies(session, results, programs),
         codes=codes,
@@ -118,9 +123,10 @@ class _Around:
     analysers: Mapping[UUID, Analyser]
     messages: Mapping[UUID, Kept]
     versions: Mapping[Test, list[Version]]
-    earlier: Mapping[Test, list[Version]]
+    of_patients: Mapping[UUID, list[Version]]
     signed: Mapping[UUID, StandingAuthorisation]
-    model: tuple[str, float] | None
+    model: RiskModel | None
+    scores: Mapping[tuple[Panel, str], Risk]
     entries: Mapping[UUID, list[Entry]]
     copies: Mapping[UUID, Copied]
     codes: CodeMaps
@@ -137,14 +143,22 @@ class _Around:
             result=result, row=self.rows.get(result.id, {}), definition=self.definitions[result.definition_id],
             accession_number=self.accessions.get(result.specimen_id, ""), analyser=analyser.code if analyser else None,
             kept=kept, measured=found, code=known.get(found.observation.code) if found else None,
-            versions=versions, earlier=self.earlier.get((result.patient_id, result.test_code), []),
+            versions=versions, earlier=self._earlier(result),
             authorisation=self.signed.get(result.authorisation_id) if result.authorisation_id else None,
-            threshold=self._threshold(result), reports=that_show(result, versions, reports),
+            threshold=self.model.threshold if self._is_deployed(result) and self.model else None,
+            scored=self._scored(result), reports=that_show(result, versions, reports),
             entries=self.entries.get(result.id, []), copied=self.copies.get(result.id),
         )  # fmt: skip
 
-    def _threshold(self, result: Result) -> float | None:
-        return self.model[1] if self.model and self.model[0] == result.model_sha256 else None
+    def _earlier(self, result: Result) -> list[Version]:
+        return [one for one in self.of_patients[result.patient_id] if one.test_code == result.test_code]
+
+    def _is_deployed(self, result: Result) -> bool:
+        return self.model is not None and self.model.sha256 == result.model_sha256
+
+    def _scored(self, result: Result) -> Risk | None:
+        panel = result.specimen_id, result.recorded_at
+        return self.scores.get((panel, result.test_code)) if self._is_deployed(result) else None
 
 
 def _rows(session: Session, ids: list[UUID]) -> dict[UUID, Mapping[str, Any]]:
@@ -162,24 +176,23 @@ def _analysers(session: Session, ids: set[UUID]) -> dict[UUID, Analyser]:
     return {row.id: row for row in session.scalars(select(Analyser).where(Analyser.id.in_(ids)))}
 
 
-def _versions(session: Session, results: Iterable[Result]) -> dict[Test, list[Version]]:
-    query = select(*_VERSION).where(Result.specimen_id.in_({result.specimen_id for result in results}))
-    found: dict[Test, list[Version]] = {}
-    for row in session.execute(query.order_by(Result.version, Result.id)):
-        found.setdefault((row.specimen_id, row.test_code), []).append(Version(*row))
+def versions_of(session: Session, condition: ColumnElement[bool]) -> list[Version]:
+    """Results as their versions, in the order of their ids."""
+    return [Version(*tuple(row)) for row in session.execute(select(*_VERSION).where(condition).order_by(Result.id))]
+
+
+def _of_patients(session: Session, ids: set[UUID]) -> dict[UUID, list[Version]]:
+    """Every result of these patients."""
+    found: dict[UUID, list[Version]] = {}
+    for one in versions_of(session, Result.patient_id.in_(ids)):
+        found.setdefault(one.patient_id, []).append(one)
     return found
 
 
-def _earlier(session: Session, results: Iterable[Result]) -> dict[Test, list[Version]]:
-    """Every result of the same patients and tests that anybody ever authorised."""
-    query = select(*_VERSION).where(
-        Result.patient_id.in_({result.patient_id for result in results}),
-        Result.test_code.in_({result.test_code for result in results}),
-        Result.authorised_at.is_not(None),
-    )
+def _by_specimen(of_patients: Mapping[UUID, list[Version]]) -> dict[Test, list[Version]]:
     found: dict[Test, list[Version]] = {}
-    for row in session.execute(query):
-        found.setdefault((row.patient_id, row.test_code), []).append(Version(*row))
+    for one in (version for versions in of_patients.values() for version in versions):
+        found.setdefault((one.specimen_id, one.test_code), []).append(one)
     return found
 
 
@@ -188,13 +201,22 @@ def _signed(session: Session, ids: set[UUID]) -> dict[UUID, StandingAuthorisatio
     return {row.id: row for row in session.scalars(query)}
 
 
-def _model(session: Session) -> tuple[str, float] | None:
-    """The deployed model's hash and threshold; what an earlier one's was, is known to nobody here."""
+def _model(session: Session) -> RiskModel | None:
+    """The deployed model; an earlier one's file is no longer here."""
     try:
-        champion = session.info["services"].models.champion(actor_of(session).organization_id)
+        champion: RiskModel = session.info["services"].models.champion(actor_of(session).organization_id)
     except ModelUnusable:
         return None
-    return champion.sha256, champion.threshold
+    return champion
+
+
+def _scores(
+    session: Session, model: RiskModel | None, of_patients: Mapping[UUID, list[Version]], results: Iterable[Result]
+) -> dict[tuple[Panel, str], Risk]:
+    if model is None:
+        return {}
+    panels = {(one.specimen_id, one.recorded_at) for one in results if one.model_sha256 == model.sha256}
+    return scored_again(model, of_patients, panels, set(catalogue.restricted_codes(session)))
 
 
 def _entries(session: Session, results: Sequence[Result]) -> dict[UUID, list[Entry]]:

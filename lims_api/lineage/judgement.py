@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from math import isclose
 from typing import Any
 
 from pydantic_core import from_json
@@ -30,6 +31,10 @@ QUOTED = (
     Reason.MODEL_UNUSABLE, Reason.MODEL_RISK,
 )  # fmt: skip
 """What the laboratory's state at that moment decided, or the model: taken from the result's own reasons."""
+
+
+RISK_TOLERANCE = 1e-6
+"""The score is asked for the moment of the transaction's beginning; it was given some milliseconds later."""
 
 
 @dataclass(frozen=True)
@@ -205,10 +210,13 @@ def _model(known: Known) -> Link:
     }  # fmt: skip
     if result.risk is None:
         return absent(Step.MODEL, "the model has no opinion on it", facts)
-    if known.threshold is None:
+    if known.scored is None or known.scored.risk is None:
         return absent(Step.MODEL, "quoted: that model's file is not deployed any more", facts)
-    holds = result.risk > known.threshold
-    pairs = [(str(Reason.MODEL_RISK), holds, str(Reason.MODEL_RISK) in result.reasons)]
+    close = isclose(known.scored.risk, result.risk, rel_tol=RISK_TOLERANCE)
+    pairs: list[Pair] = [
+        ("risk", result.risk if close else known.scored.risk, result.risk),
+        (str(Reason.MODEL_RISK), known.scored.holds, str(Reason.MODEL_RISK) in result.reasons),
+    ]
     return compared(Step.MODEL, pairs, facts)
 
 

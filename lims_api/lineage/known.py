@@ -13,7 +13,9 @@ from ingest.contract import Message, Observation
 from lims_api.catalogue.schemas import Definition
 from lims_api.equipment.service import Mapping as CodeMapping
 from lims_api.reports.models import Report
+from lims_api.results.models import Entry as EntryKind
 from lims_api.results.models import InstrumentMessage, RecordGroup, Result, StandingAuthorisation
+from lims_api.results.ports import Risk
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class CodeAt:
 
 @dataclass(frozen=True)
 class Version:
-    """One result of a specimen's test: what another version of it, or a later delta check, needs to know."""
+    """One result of a specimen's test: what another version, a later delta check and the model need to know of it."""
 
     id: UUID
     patient_id: UUID
@@ -74,6 +76,12 @@ class Version:
     recorded_at: datetime
     available_at: datetime
     authorised_at: datetime | None
+    entry: EntryKind
+    comparator: str | None
+    reference_low: Decimal | None
+    reference_high: Decimal | None
+    sex: str | None
+    age_days: int | None
 
 
 @dataclass(frozen=True)
@@ -127,6 +135,7 @@ class Known:
     earlier: Sequence[Version]
     authorisation: StandingAuthorisation | None
     threshold: float | None
+    scored: Risk | None
     reports: Sequence[ReportFile]
     entries: Sequence[Entry]
     copied: Copied | None

@@ -14,7 +14,7 @@ from lims_api.core.access import saw, saw_many
 from lims_api.lineage.chain import Chain
 from lims_api.lineage.copies import copies
 from lims_api.lineage.errors import NothingToTrace
-from lims_api.lineage.gather import CodeMaps, gather
+from lims_api.lineage.gather import CodeMaps, gather, versions_of
 from lims_api.lineage.judgement import judgement
 from lims_api.lineage.known import Known, Version
 from lims_api.lineage.origin import origin
@@ -48,8 +48,7 @@ def behind_report(session: Session, *, sha256: str | None = None, code: str | No
     report = session.scalars(select(Report).where(wanted)).first()
     if report is None:
         raise NothingToTrace("No report has this code or is this file, byte for byte.")
-    rows = list(session.scalars(select(Result).where(Result.order_id == report.order_id).order_by(Result.id)))
-    versions = [_version(row) for row in rows]
+    versions = versions_of(session, Result.order_id == report.order_id)
     return [one.id for one in versions if shown_by(one, _same_test(one, versions), report.released_at)]
 
 
@@ -83,13 +82,6 @@ def _log(session: Session, known: Collection[Known]) -> None:
         saw(session, ACTION, only.result.patient_id, only.result.id)
         patients -= {only.result.patient_id}
     saw_many(session, ACTION, list(patients))
-
-
-def _version(row: Result) -> Version:
-    return Version(
-        row.id, row.patient_id, row.specimen_id, row.test_code, row.version, str(row.status), row.value,
-        row.corrects_id, row.recorded_at, row.available_at, row.authorised_at,
-    )  # fmt: skip
 
 
 def _same_test(one: Version, versions: list[Version]) -> list[Version]:

@@ -81,6 +81,28 @@ def test_the_delta_check_is_made_again_with_the_value_of_that_day(bench: Bench) 
     assert differing(chain) == set(), chain.links
 
 
+def test_the_model_is_asked_again_with_the_panel_and_the_history_of_that_moment(bench: Bench) -> None:
+    person = bench.lab.person()
+    measured = [
+        bench.measure(
+            "GLU", "K", "CREA", values={"GLU": value}, drawn=bench.lab.draw("GLU", "K", "CREA", person=person)
+        )
+        for value in ("85", "130", "88", "94", "86", "91")
+    ]
+    held = measured[1].line()["id"]
+    body = {"value_text": "92", "reason": "typing_error"}
+    typed = bench.lab.post(f"/v1/results/{held}/correct", body, by="technician")["id"]
+    measured.append(bench.measure("GLU", drawn=bench.lab.draw(person=person)))  # between typing and authorising
+    bench.lab.post("/v1/results/authorise", {"result_ids": [typed]})
+    measured.append(bench.measure("GLU", drawn=bench.lab.draw(person=person)))
+
+    chains = bench.chains(held, *(one.line()["id"] for one in measured if one is not measured[1]), copies=False)
+
+    assert [differing(chain) for chain in chains] == [set()] * 8, [chain.links[9] for chain in chains]
+    assert {link(chain, Step.MODEL).finding for chain in chains} == {Finding.OK}
+    assert len({link(chain, Step.MODEL).facts["risk"] for chain in chains}) == 8
+
+
 def test_a_code_map_that_was_changed_since_is_read_as_it_was(bench: Bench) -> None:
     measured = bench.measure("ALT")
     with bench.lab.session("pathologist") as session:

@@ -17,8 +17,9 @@ from lims_api.lineage.chain import Finding, Step, compared
 from lims_api.lineage.copies import is_captured
 from lims_api.lineage.judgement import last_authorised
 from lims_api.lineage.known import Version
+from lims_api.lineage.scoring import history_then, superseded_then
 from lims_api.lineage.standing import shown_by
-from lims_api.results.models import Result
+from lims_api.results.models import Entry, Result
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -30,6 +31,8 @@ def version(number: int = 1, *, authorised: timedelta | None = -5 * HOUR, specim
         "id": UUID(int=specimen * 100 + number), "patient_id": UUID(int=1), "specimen_id": UUID(int=specimen),
         "test_code": "GLU", "version": number, "status": "authorised", "value": Decimal(85), "corrects_id": None,
         "recorded_at": at, "available_at": at, "authorised_at": None if authorised is None else at,
+        "entry": Entry.INSTRUMENT, "comparator": None, "reference_low": Decimal(70), "reference_high": Decimal(100),
+        "sex": "male", "age_days": 15_000,
     }  # fmt: skip
     return Version(**(known | changed))
 
@@ -83,6 +86,30 @@ def test_a_correction_counts_from_when_it_was_authorised() -> None:
 
     assert last_authorised([first, early], result) == early
     assert last_authorised([first, late], result) == first
+
+
+def test_a_version_typed_over_a_held_one_takes_its_place_at_once_over_an_authorised_one_when_signed() -> None:
+    held, released = version(1, authorised=None), version(1, authorised=-5 * HOUR)
+    typed = version(2, authorised=HOUR, entry=Entry.MANUAL, corrects_id=held.id, recorded_at=NOON - HOUR)
+
+    assert superseded_then(held, [held, typed], NOON)
+    assert not superseded_then(held, [held, typed], NOON - 2 * HOUR)
+    assert not superseded_then(released, [released, typed], NOON)
+    assert superseded_then(released, [released, typed], NOON + 2 * HOUR)
+
+
+@given(st.lists(st.booleans(), max_size=9))
+def test_the_history_is_each_tests_newest_four_and_its_newest_two_authorised(authorised: list[bool]) -> None:
+    results = [
+        version(specimen=number, authorised=-number * HOUR if signed else None, available_at=NOON - number * HOUR)
+        for number, signed in enumerate(authorised, start=1)
+    ]
+    signed = [one for one in results if one.authorised_at]
+
+    kept = history_then(results, NOON)
+
+    assert {one.id for one in kept} == {one.id for one in results[:4] + signed[:2]}
+    assert len(kept) == len({one.id for one in kept})
 
 
 def test_a_link_shows_both_sides_of_what_differs_and_only_that() -> None:
