@@ -95,10 +95,14 @@ def _serve(settings: Settings, _: argparse.Namespace) -> int:
 
 
 def _trace(settings: Settings, _: argparse.Namespace) -> int:
-    from pipelines.trace import Copies, answers
+    from pipelines.trace import Copies, Unreachable, answers
 
-    for answer in answers(sys.stdin, Copies(settings)):
-        print(answer, flush=True)
+    try:
+        for answer in answers(sys.stdin, Copies(settings)):
+            print(answer, flush=True)
+    except Unreachable as problem:
+        print(f"lims pipelines trace: {problem}", file=sys.stderr)
+        return 1
     return 0
 
 

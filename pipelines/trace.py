@@ -17,6 +17,7 @@ from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.expressions import And, EqualTo, GreaterThanOrEqual, In
 from pyiceberg.io.pyarrow import ArrowScan
 from pyiceberg.table import Table
+from sqlalchemy.exc import OperationalError
 
 from pipelines.capture import FROM_THE_BEGINNING, LEDGER, SNAPSHOT
 from pipelines.lake import open_lake
@@ -26,6 +27,10 @@ _READ = ("seq", "op", "capture", "row_id", "body")
 _MART = """
 select result_id, row_to_json(f)::text from clinical.fct_results f where organization_id = %s and result_id = any(%s)
 """
+
+
+class Unreachable(Exception):
+    """The lake's catalog or the warehouse does not answer."""
 
 
 class Question(BaseModel):
@@ -44,6 +49,8 @@ class Copies:
             self._bronze: Table | None = open_lake(settings).load_table(LEDGER.target)
         except NoSuchTableError:
             self._bronze = None
+        except OperationalError:
+            raise Unreachable("the lake's catalog does not answer (LIMS_LAKE_CATALOG_URL)") from None
         self._added_by = _added_by(self._bronze) if self._bronze else {}
         self._warehouse = libpq(settings.warehouse_url)
 
@@ -73,13 +80,19 @@ class Copies:
         return {row_id: sorted(rows, key=lambda row: row["seq"]) for row_id, rows in found.items()}
 
     def _mart(self, question: Question) -> tuple[int, dict[str, Any]]:
-        with psycopg.connect(self._warehouse, options="-ctimezone=UTC", autocommit=True) as connection:
+        with self._connected() as connection:
             try:
                 row = connection.execute("select coalesce(max(capture), 0) from raw.loads").fetchone()
                 rows = connection.execute(_MART, (question.organization_id, question.row_ids)).fetchall()
             except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):  # nothing was ever built
                 return 0, {}
         return int(row[0]) if row else 0, {result_id: from_json(text) for result_id, text in rows}
+
+    def _connected(self) -> psycopg.Connection[tuple[Any, ...]]:
+        try:
+            return psycopg.connect(self._warehouse, options="-ctimezone=UTC", autocommit=True)
+        except psycopg.OperationalError:
+            raise Unreachable("the warehouse does not answer (LIMS_WAREHOUSE_URL)") from None
 
 
 def answers(questions: Iterable[str], copies: Copies) -> Iterator[str]:

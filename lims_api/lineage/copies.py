@@ -63,7 +63,7 @@ def _after(entry: Entry) -> Mapping[str, Any]:
 def _lake(known: Known) -> list[Link]:
     copied = known.copied
     if copied is None:
-        return [absent(step, "lake and warehouse were not asked") for step in (Step.BRONZE, Step.MART)]
+        return [absent(step, "no lake and warehouse answer here") for step in (Step.BRONZE, Step.MART)]
     return [_bronze(known, copied), _mart(known, copied)]
 
 

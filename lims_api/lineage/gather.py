@@ -21,7 +21,7 @@ from lims_api.core.ledger import history
 from lims_api.equipment.models import Analyser, CodeMap
 from lims_api.equipment.service import Mapping as CodeMapping
 from lims_api.lineage.known import CodeAt, Copied, Entry, Kept, Known, Version
-from lims_api.lineage.ports import NoAnswer, Programs
+from lims_api.lineage.ports import Programs
 from lims_api.lineage.reported import StoredReport, reports_of, that_show
 from lims_api.lineage.scoring import Panel, scored_again
 from lims_api.lineage.transmissions import kept_messages, measured
@@ -241,10 +241,7 @@ def _copies(session: Session, results: Sequence[Result], programs: Programs) -> 
         "row_ids": [str(result.id) for result in results],
         "since": min(result.recorded_at for result in results).isoformat(),
     }
-    try:
-        answer = programs.copies.ask(question)
-    except NoAnswer:
-        return {}
+    answer = programs.copies.ask(question)
     captured, loaded, bronze, mart = (answer[name] for name in ("captured", "loaded", "bronze", "mart"))
     return {
         result.id: Copied(captured, loaded, bronze.get(str(result.id), []), mart.get(str(result.id)))

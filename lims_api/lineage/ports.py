@@ -20,7 +20,10 @@ class Program(Protocol):
 
 @dataclass(frozen=True)
 class Programs:
-    """Who reads transmissions again, and who looks into lake and warehouse (nobody where there are none)."""
+    """Who reads transmissions again, and who looks into lake and warehouse (nobody where there are none).
+
+    One that ends midway ends the trace: what was not asked must not count as nothing to find.
+    """
 
     reparse: Program
     copies: Program | None

@@ -15,7 +15,7 @@ from lims_api.core.db import actor_of, keys_of
 from lims_api.core.keys import NoKey
 from lims_api.equipment.models import Analyser
 from lims_api.lineage.known import Kept, Measured, Reading
-from lims_api.lineage.ports import NoAnswer, Programs
+from lims_api.lineage.ports import Programs
 from lims_api.results.models import InstrumentMessage, RecordGroup, Result
 from lims_api.results.storable import storable
 
@@ -80,10 +80,7 @@ def _read(kept: Kept, analysers: Mapping[UUID, Analyser], programs: Programs) ->
         "body_sha256": row.body_sha256, "received_at": row.received_at.isoformat(),
         "body": b64encode(kept.body).decode(),
     }  # fmt: skip
-    try:
-        answer = programs.reparse.ask(question)
-    except NoAnswer:
-        return _unread(kept, "the program that reads transmissions gave no answer")
+    answer = programs.reparse.ask(question)
     if "problem" in answer:
         return _unread(kept, f"{answer['problem']}; give its profile with --profiles")
     message = storable(Message.model_validate(answer["message"]))

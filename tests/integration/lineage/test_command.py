@@ -18,11 +18,10 @@ pytestmark = [pytest.mark.xdist_group("lineage"), pytest.mark.req("11.1")]
 STEPS = 16
 
 
-def trace(bench: Bench, *words: str) -> subprocess.CompletedProcess[str]:
+def trace(bench: Bench, *words: str, **changed: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "lims_api.cli", "trace", *words]
-    return subprocess.run(
-        command, env=dict(bench.surroundings), capture_output=True, text=True, timeout=60, check=False
-    )
+    environment = {**bench.surroundings, **changed}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
 
 
 def chains(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
@@ -119,3 +118,25 @@ def test_a_profile_of_another_day_reads_what_it_read_then(bench: Bench, tmp_path
     assert (now.returncode, other.returncode) == (0, 1)
     hashes = {chains(each)[0]["links"][1]["facts"]["profile_sha256"] for each in (now, other)}
     assert len(hashes) == 2
+
+
+@pytest.mark.parametrize("away", ["LIMS_WAREHOUSE_URL", "LIMS_LAKE_CATALOG_URL"])
+def test_without_lake_and_warehouse_the_rest_is_traced_and_it_is_said(bench: Bench, away: str) -> None:
+    result_id = bench.measure().line()["id"]
+
+    done = trace(bench, result_id, "--json", **{away: "postgresql+psycopg://nobody@127.0.0.1:9/none"})
+
+    (chain,) = chains(done)
+    assert done.returncode == 0
+    assert "lake and warehouse" in done.stderr
+    assert {link["step"] for link in chain["links"] if "no lake" in link.get("why", "")} == {"bronze", "mart"}
+    assert "Traceback" not in done.stderr
+
+
+def test_a_program_that_ends_midway_ends_the_trace(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "mindray_bs.toml").write_text("not = a profile")
+
+    done = trace(bench, bench.measure().line()["id"], "--profiles", str(tmp_path))
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "has ended" in done.stderr
