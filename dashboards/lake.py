@@ -23,7 +23,8 @@ TEXT, NUMBER, WHOLE, YES_NO, MOMENT = pl.String(), pl.Float64(), pl.Int64(), pl.
 COLUMNS: dict[str, dict[str, pl.DataType]] = {
     TURNAROUND: {
         "organization_id": TEXT, "site_name": TEXT, "test_code": TEXT, "test_name": TEXT, "discipline": TEXT,
-        "is_example": YES_NO, "priority": TEXT, "placed_at": MOMENT, "collected_at": MOMENT, "received_at": MOMENT,
+        "is_example": YES_NO, "priority": TEXT, "analyser_code": TEXT, "placed_at": MOMENT, "collected_at": MOMENT,
+        "received_at": MOMENT,
         "first_result_at": MOMENT, "authorised_at": MOMENT, "due_at": MOMENT, "minutes_target": NUMBER,
         "minutes_order_to_collection": NUMBER, "minutes_collection_to_receipt": NUMBER,
         "minutes_receipt_to_result": NUMBER, "minutes_result_to_authorised": NUMBER, "minutes_total": NUMBER,

@@ -16,6 +16,7 @@ GROUPS = {
     "Test": "test",
     "Discipline": "discipline",
     "Priority": "priority",
+    "Analyser": "analyser_code",
     "Site": "site_name",
     "Hour of the order": "hour",
     "Weekday of the order": "weekday",

@@ -117,6 +117,7 @@ FCT_TURNAROUND = Mart(
         discipline=pa.string(),
         is_example=pa.bool_(),
         priority=pa.string(),
+        analyser_code=pa.string(),
         placed_at=_INSTANT,
         collected_at=_INSTANT,
         received_at=_INSTANT,

@@ -11,7 +11,8 @@ from dashboards.lake import TURNAROUND
 from dashboards.turnaround import GROUPS, STAGES, WAITS_FOR, WHOLE_WAY, with_groups
 
 USUAL_DAYS = 7
-FILTERS = {"site_name": "Site", "discipline": "Discipline", "test": "Test", "priority": "Priority"}
+FILTERS = {"site_name": "Site", "discipline": "Discipline", "test": "Test", "priority": "Priority",
+           "analyser_code": "Analyser"}  # fmt: skip
 FIGURES = {"tests": "Tests", "target": "Target, min", "median": "Median, min", "p90": "90th percentile, min",
            "within_percent": "Within target, %"}  # fmt: skip
 
@@ -52,16 +53,16 @@ def released(access: Access, days: tuple[date, date]) -> None:
 
 def filters(access: Access, days: tuple[date, date]) -> tuple[pl.DataFrame, str]:
     """The released tests of the period that pass the filters, and the stage that is measured."""
-    places = st.columns([1.4, 1.2, 1.2, 1.2, 1, 1.2])
+    places = st.columns([1.5, 1.1, 1.1, 1.1, 1, 1, 1.3])
     with places[0]:
         rows = with_groups(
             data.released_tests(access, *parts.period("Released", days, USUAL_DAYS, "turnaround period"))
         )
     choices = {}
-    for place, (column, label) in zip(places[1:5], FILTERS.items(), strict=True):
+    for place, (column, label) in zip(places[1:6], FILTERS.items(), strict=True):
         with place:
             choices[column] = parts.several(label, parts.values(rows, column), f"turnaround {column}")
-    with places[5]:
+    with places[6]:
         stage = parts.one("Stage", [WHOLE_WAY, *[stage for stage in STAGES if stage != WHOLE_WAY]], "stage")
     return data.chosen(rows, choices), stage
 

@@ -11,7 +11,8 @@ from dashboards.lake import RESULTS
 from dashboards.verification import AUTOMATIC, PERSON, SET_ASIDE, WAITING, with_outcome
 
 USUAL_DAYS = 7
-FILTERS = {"site_name": "Site", "discipline": "Discipline", "test": "Test", "analyser_code": "Analyser"}
+FILTERS = {"site_name": "Site", "discipline": "Discipline", "test": "Test", "priority": "Priority",
+           "analyser_code": "Analyser"}  # fmt: skip
 COUNTS = {"results": "Results", "automatic_percent": "Automatic, %", "held_percent": "Held, %", PERSON: PERSON,
           WAITING: WAITING, SET_ASIDE: SET_ASIDE, "median_wait": "Median wait, min",
           "p90_wait": "90th percentile, min"}  # fmt: skip
@@ -41,7 +42,7 @@ def page(access: Access) -> None:
 
 def filters(access: Access, days: tuple[date, date]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The results of the period and the corrections released in it that pass the filters."""
-    places = st.columns([1.4, 1.2, 1.2, 1.2, 1.2])
+    places = st.columns([1.5, 1.1, 1.1, 1.1, 1, 1])
     with places[0]:
         chosen = parts.period("Became known", days, USUAL_DAYS, "verification period")
     rows = with_outcome(data.judged_results(access, *chosen))
@@ -140,7 +141,8 @@ def versions(rows: pl.DataFrame) -> None:
     """Under which model and rules the results were judged."""
     st.subheader("Model and rules")
     names = {"model_version": "Model", "rules_version": "Rules"}
-    parts.table(verification.by(rows, *names), names | COUNTS, "verification_by_version")
+    known = rows.with_columns(pl.col("model_version").fill_null("none"))
+    parts.table(verification.by(known, *names), names | COUNTS, "verification_by_version")
 
 
 def corrected(corrections: pl.DataFrame) -> None:

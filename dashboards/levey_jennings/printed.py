@@ -28,7 +28,7 @@ MARKS: dict[str, dict[str, Any]] = {
 LINE_STYLES = {0: "-", 1: ":", 2: "--", 3: "-."}
 KEY = ["level", "lot_number", "target_mean", "target_sd"]
 TABLE = {
-    "level": ("Level", 0.03), "lot_number": ("Lot", 0.14), "n": ("n", 0.19), "warnings": ("Warnings", 0.26),
+    "level": ("Level", 0.035), "lot_number": ("Lot", 0.14), "n": ("n", 0.19), "warnings": ("Warnings", 0.26),
     "rejected": ("Rejected", 0.33), "target_mean": ("Target mean", 0.42), "target_sd": ("Target SD", 0.5),
     "observed_mean": ("Mean", 0.57), "observed_sd": ("SD", 0.62), "cv_percent": ("CV, %", 0.67),
     "bias_percent": ("Bias, %", 0.73), "kept_mean": ("Mean*", 0.81), "kept_sd": ("SD*", 0.87),

@@ -3,12 +3,18 @@ with results as (
     where status <> 'rejected'
 ),
 
-first_seen as (
+by_arrival as (
     select
         order_test_id,
-        min(available_at) as first_result_at
+        available_at,
+        analyser_id,
+        row_number() over (partition by order_test_id order by available_at, version, result_id) as place
     from results
-    group by order_test_id
+),
+
+first_seen as (
+    select * from by_arrival
+    where place = 1
 ),
 
 by_authorisation as (
@@ -28,7 +34,8 @@ first_authorised as (
 
 select
     first_seen.order_test_id,
-    first_seen.first_result_at,
+    first_seen.available_at as first_result_at,
+    first_seen.analyser_id,
     first_authorised.authorised_at,
     first_authorised.is_automatic
 from first_seen

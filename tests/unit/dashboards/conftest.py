@@ -50,8 +50,8 @@ def empty_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LakeOnDisk:
 def lake(empty_lake: LakeOnDisk) -> LakeOnDisk:
     """A lake with our rows, and with another laboratory's that would change every figure."""
     theirs = [ordered_test(n, minutes_total=5000.0, **THEIR_NAMES) for n in range(5)]
-    their_results = [held(n, 900.0, analyser_code="X-9", model_version="77", **THEIR_NAMES) for n in range(6)]
-    about = {"lot_number": "X9", "material": "Their serum", "analyser_code": "X-9"}
+    their_results = [held(n, 900.0, model_version="77", **THEIR_NAMES) for n in range(6)]
+    about = {"lot_number": "X9", "material": "Their serum"}
     their_controls = [control(n, **about, **THEIR_NAMES) for n in range(7)]
     empty_lake.publish("fct_turnaround", [*our_turnaround(), *theirs])
     empty_lake.publish("fct_results", [*our_results(), *their_results])

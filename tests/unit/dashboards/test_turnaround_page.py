@@ -69,7 +69,7 @@ def test_another_stage_changes_the_figures_and_not_the_share_within_target(signe
 def mixed(empty_lake: LakeOnDisk) -> None:
     """A routine glucose at 06:00, and an urgent TSH of another discipline and site at 15:00 Indian time, twice."""
     other = {"test_code": "TSH", "test_name": "Thyrotropin", "discipline": "Immunoassay", "priority": "urgent",
-             "site_name": "Second site", "is_example": True}  # fmt: skip
+             "analyser_code": "AU-2", "site_name": "Second site", "is_example": True}  # fmt: skip
     morning = LAST_RELEASE.replace(hour=0, minute=30)
     afternoon = LAST_RELEASE.replace(hour=9, minute=30)
     rows = [ordered_test(0, placed_at=morning, minutes_total=60.0),
@@ -84,6 +84,7 @@ def mixed(empty_lake: LakeOnDisk) -> None:
         ("Test", "Test", {"GLU · Glucose": 60.0, "TSH · Thyrotropin": 150.0}),
         ("Discipline", "Discipline", {"Chemistry": 60.0, "Immunoassay": 150.0}),
         ("Priority", "Priority", {"routine": 60.0, "urgent": 150.0}),
+        ("Analyser", "Analyser", {"AU-1": 60.0, "AU-2": 150.0}),
         ("Site", "Site", {"Our laboratory": 60.0, "Second site": 150.0}),
         ("Hour of the order", "Hour of the order", {"06:00": 60.0, "15:00": 150.0}),
         ("Weekday of the order", "Weekday of the order", {f"{LAST_RELEASE:%A}": 100.0}),
@@ -105,6 +106,7 @@ def test_tests_are_compared_by(group: str, column: str, expected: dict[str, floa
         ("test", "TSH · Thyrotropin"),
         ("discipline", "Immunoassay"),
         ("priority", "urgent"),
+        ("analyser_code", "AU-2"),
         ("site_name", "Second site"),
     ],
 )

@@ -25,6 +25,10 @@ sites as (
     select * from {{ ref('stg_lims__sites') }}
 ),
 
+analysers as (
+    select * from {{ ref('stg_lims__analysers') }}
+),
+
 -- How far the warehouse's knowledge reaches: a pending test is late when it was due before that.
 known as (
     select max(recorded_at) as until_at from order_tests
@@ -42,6 +46,7 @@ timed as (
         definitions.discipline,
         coalesce(definitions.is_example, false) as is_example,
         orders.priority,
+        analysers.code as analyser_code,
         orders.placed_at,
         specimens.collected_at,
         specimens.received_at,
@@ -58,6 +63,7 @@ timed as (
     left join first_results on order_tests.order_test_id = first_results.order_test_id
     left join definitions on order_tests.definition_id = definitions.definition_id
     left join sites on orders.site_id = sites.site_id
+    left join analysers on first_results.analyser_id = analysers.analyser_id
 )
 
 select
@@ -71,6 +77,7 @@ select
     cast(discipline as {{ dbt.type_string() }}) as discipline,
     cast(is_example as {{ dbt.type_boolean() }}) as is_example,
     cast(priority as {{ dbt.type_string() }}) as priority,
+    cast(analyser_code as {{ dbt.type_string() }}) as analyser_code,
     cast(placed_at as timestamptz) as placed_at,
     cast(collected_at as timestamptz) as collected_at,
     cast(received_at as timestamptz) as received_at,
