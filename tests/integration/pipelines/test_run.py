@@ -107,6 +107,14 @@ def the_marts_are_what_the_ledger_says(stores: Settings) -> None:
     superseded = results.filter(pl.col("result_id").is_in(corrected["corrects_id"].implode()))
     assert superseded["is_current"].sum() == 0
     assert corrected["is_current"].all()
+    assert set(results.filter("is_correction")["result_id"]) == set(corrected["result_id"])
+    waited = (pl.col("authorised_at") - pl.col("available_at")).dt.total_seconds() / 60
+    by_hand = results.filter(~pl.col("is_automatic") & pl.col("authorised_at").is_not_null())
+    assert by_hand.select(((pl.col("minutes_held") - waited).abs() < 0.02).all()).item()
+    assert results.filter("is_automatic")["minutes_held"].null_count() == results["is_automatic"].sum() > 0
+    assert results.select("discipline", "priority", "site_name", "analyser_code").unique().rows() == [
+        ("biochemistry", "routine", "Main", "CHEM-1")
+    ]
     assert authorised["is_current"].all()
     assert results.filter(pl.col("status") == "held")["reasons"].unique().to_list() == ["delta_check"]
 
@@ -117,7 +125,12 @@ def the_marts_are_what_the_ledger_says(stores: Settings) -> None:
     minutes = (pl.col("first_result_at") - pl.col("received_at")).dt.total_seconds() / 60
     assert turnaround.select((pl.col("minutes_receipt_to_result") == minutes).all()).item()
 
+    assert turnaround["minutes_target"].unique().to_list() == [240.0]
+    assert turnaround["minutes_collection_to_receipt"].unique().to_list() == [30.0]
+    assert turnaround["analyser_code"].unique().to_list() == ["CHEM-1"]
+
     controls = gold(stores, "fct_control_results")
+    assert controls.select("site_name", "target_source", "is_example").unique().rows() == [("Main", "EXAMPLE", True)]
     assert controls["material"].unique().to_list() == ["Serum control"]
     assert set(controls["status"]) <= {"accepted", "warning", "rejected"}
 

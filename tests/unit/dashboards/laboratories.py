@@ -28,7 +28,8 @@ def ordered_test(number: int, **changes: Any) -> Row:
     return {
         "organization_id": OURS, "order_test_id": f"t{number}", "order_id": f"o{number}", "site_id": "s1",
         "site_name": "Our laboratory", "test_code": "GLU", "test_name": "Glucose", "discipline": "Chemistry",
-        "is_example": False, "priority": "routine", "analyser_code": "AU-1", "placed_at": released - timedelta(minutes=total),
+        "is_example": False, "priority": "routine", "analyser_code": "AU-1",
+        "placed_at": released - timedelta(minutes=total),
         "authorised_at": released, "due_at": released, "minutes_target": 60.0, "minutes_order_to_collection": 1.0,
         "minutes_collection_to_receipt": 4.0, "minutes_receipt_to_result": 2.0, "minutes_result_to_authorised": 3.0,
         "minutes_total": total, "is_late": False, "is_automatic": True, "recorded_at": released,
