@@ -1,4 +1,4 @@
-"""The ten serum chemistry analytes: how they vary within and between persons, with sex, age and disease.
+"""The 44 analytes: how they vary within and between persons, which follow from others, and how they are printed.
 
 Values are modelled as logarithms, so that every analyte stays positive and a disease is a factor. The figures are data
 (`analytes.toml`); this module only shapes them.
@@ -13,11 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
-CHILD_BELOW_YEARS = 16
-MEDIAN_AGE_YEARS = 40
+HAEMATOLOGY = "XN1000-1"
+SERUM, WHOLE_BLOOD = ("Serum", "SST 5 mL"), ("Whole blood", "EDTA 3 mL")
+PERCENT = ("between", "within", "analytic")
+SHARE_OF_TRIGLYCERIDES = 0.2
+MOST_DIRECT = 0.95
+MOST_ALBUMIN = 0.85
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +33,7 @@ class Analyte:
     name: str
     loinc: str
     unit: str
+    analyser: str
     decimals: int
     reportable_low: float
     reportable_high: float
@@ -40,17 +46,10 @@ class Analyte:
     child: float
     control: tuple[float, float]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Disease:
-    """What a disease does to the analytes; `effect` is a factor at the lightest and at the heaviest severity."""
-
-    name: str
-    prevalence: float
-    doubling_years: float
-    unrest: dict[str, float]
-    effect: dict[str, tuple[float, float]]
-    halving_days: float | None = None
+    @property
+    def specimen(self) -> tuple[str, str]:
+        """Specimen type and container."""
+        return WHOLE_BLOOD if self.analyser == HAEMATOLOGY or self.code == "HBA1C" else SERUM
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,16 +66,14 @@ def _file() -> dict[str, Any]:
     return tomllib.loads(Path(__file__).with_name("analytes.toml").read_text(encoding="utf-8"))
 
 
+def _shares(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value / 100 if name in PERCENT else value for name, value in row.items()}
+
+
 @cache
 def analytes() -> tuple[Analyte, ...]:
     """The analytes in the order of every array's last axis."""
-    return tuple(Analyte(**{**row, "control": tuple(row["control"])}) for row in _file()["analyte"])
-
-
-@cache
-def analyte(code: str) -> Analyte:
-    """The analyte with this test code. Raises `KeyError` for one that the laboratory does not model."""
-    return {row.code: row for row in analytes()}[code]
+    return tuple(Analyte(**{**_shares(row), "control": tuple(row["control"])}) for row in _file()["analyte"])
 
 
 @cache
@@ -86,27 +83,37 @@ def codes() -> tuple[str, ...]:
 
 
 @cache
-def diseases() -> tuple[Disease, ...]:
-    """The diseases of a minority of the patients."""
-    return tuple(
-        Disease(**{**row, "effect": {code: tuple(pair) for code, pair in row["effect"].items()}})
-        for row in _file()["disease"]
-    )
+def place(code: str) -> int:
+    """Where an analyte stands in every array's last axis. Raises `KeyError` for one that is not modelled."""
+    return {code: index for index, code in enumerate(codes())}[code]
+
+
+def analyte(code: str) -> Analyte:
+    """The analyte with this test code. Raises `KeyError` for one that the laboratory does not model."""
+    return analytes()[place(code)]
 
 
 def column(name: str) -> Numbers:
-    """One property of all analytes, e.g. `column("within")`, in the order of `analytes`."""
+    """One property of all analytes as the table has it, e.g. `column("analytic")`, in the order of `analytes`."""
     return np.array([getattr(row, name) for row in analytes()], dtype=np.float64)
+
+
+def drawn(name: str) -> Numbers:
+    """The same of what is drawn: in the place of a computed analyte that has one, its hidden part."""
+    found = column(name)
+    for code, row in _file()["drawn"].items():
+        found[place(code)] = _shares(row).get(name, found[place(code)])
+    return found
 
 
 @cache
 def correlation(kind: str) -> Numbers:
-    """The correlation matrix of the logarithms, `kind` "between" or "within" persons; positive definite."""
-    place = {code: index for index, code in enumerate(codes())}
-    matrix = np.eye(len(place))
+    """The correlation matrix of the drawn logarithms, `kind` "between", "within" or "analytic"; positive definite."""
+    which = PERCENT.index(kind) + 2
+    matrix = np.eye(len(codes()))
     for row in _file()["correlation"]:
-        first, second = (place[code] for code in row["pair"])
-        matrix[first, second] = matrix[second, first] = row[kind]
+        first, second = place(row[0]), place(row[1])
+        matrix[first, second] = matrix[second, first] = row[which]
     return matrix
 
 
@@ -116,60 +123,25 @@ def root(kind: str) -> Numbers:
     return np.asarray(np.linalg.cholesky(correlation(kind)), dtype=np.float64)
 
 
-def baselines(rng: np.random.Generator, *, is_male: NDArray[np.bool_], age_years: Numbers) -> Numbers:
-    """The logarithm of each person's own healthy value, persons by analytes."""
-    median = np.where(is_male[:, None], column("male"), column("female"))
-    decades = (np.maximum(age_years, CHILD_BELOW_YEARS) - MEDIAN_AGE_YEARS)[:, None] / 10
-    child = np.where((age_years < CHILD_BELOW_YEARS)[:, None], column("child"), 1.0)
-    own = rng.standard_normal((len(age_years), len(codes()))) @ root("between").T * column("between")
-    return np.asarray(np.log(median) + decades * np.log1p(column("per_decade")) + np.log(child) + own)
+def composed(drawn_logs: Numbers) -> Numbers:
+    """Logarithms of what an analyser reports from those drawn, both (..., analytes).
 
-
-def severities(rng: np.random.Generator, age_years: Numbers) -> Numbers:
-    """How heavily each person has each disease, persons by diseases: 0 is not at all, else above 0 up to 1."""
-    chance = np.stack([_prevalence(disease, age_years) for disease in diseases()], axis=1)
-    drawn = rng.random(chance.shape)
-    return np.where(drawn < chance, rng.beta(1.2, 2.4, chance.shape) + 1e-6, 0.0)
-
-
-def _prevalence(disease: Disease, age_years: Numbers) -> Numbers:
-    grown = disease.prevalence * 2.0 ** ((age_years - MEDIAN_AGE_YEARS) / disease.doubling_years)
-    return np.asarray(np.where(age_years < CHILD_BELOW_YEARS, disease.prevalence / 20, np.minimum(grown, 0.5)))
-
-
-def disease_effects(severity: Numbers, days_since_onset: Numbers) -> tuple[Numbers, Numbers]:
-    """The shift of the logarithm and the factor on the within-person variation, each visits by analytes.
-
-    `severity` is visits by diseases. An acute disease shows from its onset and fades with its halving time.
+    HGB = RBC x MCH / 10, HCT = RBC x MCV / 10, WBC is the sum of its kinds, CHOL = LDL + HDL + TG / 5; direct bilirubin
+    is never more than the total, albumin never more than its share of the protein.
     """
-    shift = np.zeros((len(severity), len(codes())))
-    unrest = np.ones_like(shift)
-    for index, disease in enumerate(diseases()):
-        strength = _strength(disease, severity[:, index], days_since_onset)
-        for code, (lightest, heaviest) in disease.effect.items():
-            full = np.log(lightest) + severity[:, index] * np.log(heaviest / lightest)
-            shift[:, codes().index(code)] += strength * full
-        for code, factor in disease.unrest.items():
-            unrest[:, codes().index(code)] *= 1 + strength * (factor - 1)
-    return shift, unrest
+    logs = np.array(drawn_logs, dtype=np.float64)
 
+    def of(code: str) -> Numbers:
+        return np.asarray(drawn_logs[..., place(code)])
 
-def _strength(disease: Disease, severity: Numbers, days_since_onset: Numbers) -> Numbers:
-    has_it = (severity > 0).astype(np.float64)
-    if disease.halving_days is None:
-        return has_it
-    fading = 0.5 ** (np.maximum(days_since_onset, 0) / disease.halving_days)
-    return np.asarray(np.where(days_since_onset < 0, 0.0, has_it * fading))
-
-
-def within_noise(rng: np.random.Generator, unrest: Numbers) -> Numbers:
-    """What differs between two healthy days of one person, as a logarithm, visits by analytes."""
-    return np.asarray(rng.standard_normal(unrest.shape) @ root("within").T * column("within") * unrest)
-
-
-def analytic_noise(rng: np.random.Generator, rows: int) -> Numbers:
-    """What the analyser adds, as a logarithm, visits by analytes."""
-    return np.asarray(rng.standard_normal((rows, len(codes()))) * column("analytic"))
+    logs[..., place("HGB")] = of("RBC") + of("MCH") - np.log(10)
+    logs[..., place("HCT")] = of("RBC") + of("MCV") - np.log(10)
+    logs[..., place("WBC")] = np.logaddexp(np.logaddexp(of("NEUT"), of("LYMPH")), of("WBC"))
+    fats = np.logaddexp(of("LDL"), of("HDL"))
+    logs[..., place("CHOL")] = np.logaddexp(fats, of("TG") + np.log(SHARE_OF_TRIGLYCERIDES))
+    logs[..., place("DBIL")] = np.minimum(of("DBIL"), of("TBIL") + np.log(MOST_DIRECT))
+    logs[..., place("ALB")] = np.minimum(of("ALB"), of("TP") + np.log(MOST_ALBUMIN))
+    return logs
 
 
 def reported(code: str, value: float) -> Reported:
@@ -183,3 +155,45 @@ def reported(code: str, value: float) -> Reported:
         )
     text = f"{round(value * 10**about.decimals) / 10**about.decimals:.{about.decimals}f}"
     return Reported(text=text, value=float(text))
+
+
+def printed(frame: pl.DataFrame) -> pl.DataFrame:
+    """Add test_code, unit, value, comparator and value_text as the analyser prints `raw` of analyte number `test`."""
+    about = pl.DataFrame(
+        {
+            "test": range(len(analytes())),
+            "test_code": codes(),
+            "unit": [row.unit for row in analytes()],
+            "decimals": [row.decimals for row in analytes()],
+            "smallest": [row.reportable_low for row in analytes()],
+            "largest": [row.reportable_high for row in analytes()],
+        },
+        schema_overrides={"test": pl.UInt8, "decimals": pl.Int64, "smallest": pl.Float64, "largest": pl.Float64},
+    )
+    joined = frame.join(about, on="test", how="left", maintain_order="left")
+    return joined.with_columns(
+        pl.when(pl.col("raw") < pl.col("smallest"))
+        .then(pl.lit("<"))
+        .when(pl.col("raw") > pl.col("largest"))
+        .then(pl.lit(">"))
+        .alias("comparator"),
+        _scaled().alias("scaled"),
+    ).with_columns((pl.col("scaled") / _power()).alias("value"), _text().alias("value_text"))
+
+
+def _power() -> pl.Expr:
+    return pl.lit(10, dtype=pl.Int64).pow(pl.col("decimals"))
+
+
+def _scaled() -> pl.Expr:
+    """The value in units of its last decimal: whole numbers divide back to the exact double of the text."""
+    within = pl.col("raw").clip(pl.col("smallest"), pl.col("largest"))
+    return (within * _power()).round(0, mode="half_to_even").cast(pl.Int64)
+
+
+def _text() -> pl.Expr:
+    whole, rest = pl.col("scaled") // _power(), (pl.col("scaled") % _power()).cast(pl.String)
+    padded = pl.when(pl.col("decimals") == 2).then(rest.str.zfill(2)).otherwise(rest.str.zfill(3))
+    decimals = pl.when(pl.col("decimals") == 1).then(rest).otherwise(padded)
+    number = pl.when(pl.col("decimals") == 0).then(whole.cast(pl.String)).otherwise(pl.format("{}.{}", whole, decimals))
+    return pl.concat_str(pl.col("comparator").fill_null(""), number)

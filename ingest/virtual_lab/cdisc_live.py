@@ -16,7 +16,7 @@ from ingest.virtual_lab.controls import measured_in_control, targets
 from ingest.virtual_lab.day import ControlValue
 from ingest.virtual_lab.front_desk import Attended, CollectedSpecimen, FrontDesk, attend
 from ingest.virtual_lab.messages import PatientMessage
-from ingest.virtual_lab.simulate import control_messages
+from ingest.virtual_lab.play import control_messages
 
 CONTROL_SEED = 31
 Progress = Callable[[], None]

@@ -1,11 +1,13 @@
-"""`lims lab`: make a history, play a day, and the same with the CDISC pilot study's data."""
+"""`lims lab`: simulate a past, import it, play a day, and the same with the CDISC pilot study's data."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -19,18 +21,26 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ingest.clock import utc_now
-from ingest.virtual_lab import cdisc, cdisc_live, cdisc_reference, simulate
+from ingest.virtual_lab import cdisc, cdisc_live, cdisc_reference, play
 from ingest.virtual_lab.analyser import Analyser, Faults, GatewayUnreachable, Patience
 from ingest.virtual_lab.analytes import codes
+from ingest.virtual_lab.cohort import Origin
 from ingest.virtual_lab.controls import INDIA
 from ingest.virtual_lab.day import ERROR_SHARE, plan_day
 from ingest.virtual_lab.front_desk import CoreUnreachable, FrontDesk, RequestRefused, UnexpectedAnswer
 from ingest.virtual_lab.history import write_history
+from ingest.virtual_lab.lines import SPEAKS, Address, Numbering, connected
 from ingest.virtual_lab.truth import TruthExposed
+
+
+class ImportFailed(Exception):
+    """The application's import refused; what it said stands above."""
+
 
 EXPECTED_FAILURES = (
     CoreUnreachable,
     GatewayUnreachable,
+    ImportFailed,
     OSError,
     RequestRefused,
     TruthExposed,
@@ -39,6 +49,7 @@ EXPECTED_FAILURES = (
     httpx.InvalidURL,
     psycopg.Error,
 )
+CHEMISTRY = "BS480-1"
 console = Console(stderr=True)
 
 
@@ -57,20 +68,34 @@ def app(argv: Sequence[str] | None = None) -> int:
     return 1 if report.get("line", {}).get("given_up") else 0
 
 
-def _history(options: argparse.Namespace) -> dict[str, Any]:
-    counts = write_history(
-        options.folder,
-        options.seed,
-        until=options.until or _india_today(),
+def _simulate(options: argparse.Namespace) -> dict[str, Any]:
+    origin = Origin(
+        seed=options.seed,
         patients=options.patients,
         days=options.days,
-        control_days=options.control_days,
-        analyser=options.analyser,
+        until=options.until or _india_today(),
+        tests=options.tests,
     )
-    return {"folder": str(options.folder), **asdict(counts)}
+    started = time.monotonic()
+    with console.status("simulating") as shown:
+        counts = write_history(options.out, origin, control_days=options.control_days, progress=shown.update)
+    return {"folder": str(options.out), **asdict(counts), "seconds": round(time.monotonic() - started, 2)}
 
 
-def _simulate(options: argparse.Namespace) -> dict[str, Any]:
+def _import_history(options: argparse.Namespace) -> dict[str, Any]:
+    """By the application's own command, in a process of its own: this package imports nothing of it."""
+    command = [sys.executable, "-m", "lims_api.cli", "history", "import", str(options.folder)]
+    done = subprocess.run(
+        [*command, "--organization", options.organization], stdout=subprocess.PIPE, check=False, text=True
+    )
+    if done.returncode:
+        raise ImportFailed(f"lims history import ended with {done.returncode}; nothing was imported")
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+def _day(options: argparse.Namespace) -> dict[str, Any]:
+    addresses = dict(options.to)
     plan = plan_day(
         options.seed,
         options.patients,
@@ -78,20 +103,19 @@ def _simulate(options: argparse.Namespace) -> dict[str, Any]:
         history=options.history,
         error_share=options.error_share,
         control_out=options.control_out,
+        analysers_up=tuple(addresses),
     )
-    store = simulate.TruthStore(url=None if options.truth_file else options.truth_url, file=options.truth_file)
-    with _desk(options) as desk, _analyser(options) as analyser, _progress() as bar:
-        report = simulate.play(
-            plan,
+    lines = connected(addresses, faults=_faults(options), patience=_patience(options), seed=options.seed)
+    with _desk(options) as desk, lines as up, _progress() as bar:
+        bench = play.Bench(
             desk=desk,
-            analyser=analyser,
+            lines=up,
             site_id=options.site,
-            store=store,
-            first_control_id=options.first_control_id,
-            reboot_after=options.reboot_after,
-            desk_progress=bar("front desk", len(plan.visits)),
-            line_progress=bar("analyser", None),
+            store=play.TruthStore(url=None if options.truth_file else options.truth_url, file=options.truth_file),
+            numbering={code: Numbering(options.first_control_id, options.reboot_after) for code in up},
         )
+        shown = {"desk_progress": bar("front desk", len(plan.visits)), "line_progress": bar("analysers", None)}
+        report = play.play(plan, bench, speed=options.speed, **shown)
     _write(options.report, report)
     return report
 
@@ -134,9 +158,16 @@ def _desk(options: argparse.Namespace) -> Iterator[FrontDesk]:
 
 
 def _analyser(options: argparse.Namespace) -> Analyser:
-    host, port = options.to
-    faults = Faults(duplicate_share=options.duplicates, cut_share=options.cuts)
-    return Analyser(host, port, faults=faults, patience=Patience(answer=options.answer_timeout), seed=options.seed)
+    host, port = dict(options.to)[CHEMISTRY]
+    return Analyser(host, port, faults=_faults(options), patience=_patience(options), seed=options.seed)
+
+
+def _faults(options: argparse.Namespace) -> Faults:
+    return Faults(duplicate_share=options.duplicates, cut_share=options.cuts)
+
+
+def _patience(options: argparse.Namespace) -> Patience:
+    return Patience(answer=options.answer_timeout)
 
 
 @contextmanager
@@ -160,11 +191,28 @@ def _india_today() -> date:
     return utc_now().astimezone(INDIA).date()
 
 
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a number of at least 1 expected, not {text!r}")
+    return int(text)
+
+
+def _tests(text: str) -> tuple[str, ...]:
+    unknown = sorted(set(text.split(",")) - set(codes()))
+    if unknown:
+        raise argparse.ArgumentTypeError(f"not measured here: {', '.join(unknown)}; known are {', '.join(codes())}")
+    return tuple(text.split(","))
+
+
+def _line(text: str) -> tuple[str, Address]:
+    """CODE=HOST:PORT; without a code it is the chemistry analyser's."""
+    code, _, address = text.rpartition("=")
+    host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
-        raise argparse.ArgumentTypeError(f"HOST:PORT expected, not {text!r}")
-    return host, int(port)
+        raise argparse.ArgumentTypeError(f"HOST:PORT or CODE=HOST:PORT expected, not {text!r}")
+    if (code or CHEMISTRY) not in SPEAKS:
+        raise argparse.ArgumentTypeError(f"no analyser {code}; there are {', '.join(SPEAKS)}")
+    return code or CHEMISTRY, (host, int(port))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -173,23 +221,29 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    history = commands.add_parser("history", help="write a year of patients, results and controls as Parquet")
-    history.add_argument("folder", type=Path)
-    history.add_argument("--seed", type=int, default=1)
-    history.add_argument("--patients", type=int, default=2000)
-    history.add_argument("--days", type=int, default=365)
-    history.add_argument("--control-days", type=int, default=90)
-    history.add_argument("--until", type=date.fromisoformat, help="first day after the history (default: today)")
-    history.add_argument("--analyser", default="BS480-1", help="code of the analyser in the history")
-    history.set_defaults(run=_history)
+    past = commands.add_parser("simulate", help="write a laboratory's past as Parquet, and its truth beside it")
+    past.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the files; it is made")
+    past.add_argument("--days", type=_count, default=90)
+    past.add_argument("--patients", type=_count, default=2000)
+    past.add_argument("--seed", type=int, default=1)
+    past.add_argument("--until", type=date.fromisoformat, help="first day after the past (default: today)")
+    past.add_argument("--control-days", type=_count, help="controls of the last days only (default: of all)")
+    past.add_argument("--tests", type=_tests, default=(), metavar="CODE,CODE", help="only these tests (default: all)")
+    past.set_defaults(run=_simulate)
 
-    day = commands.add_parser("simulate", help="play a day: front desk over the API, analyser over a socket")
+    load = commands.add_parser("import-history", help="import such a folder: runs `lims history import`")
+    load.add_argument("folder", type=Path, metavar="DIR")
+    load.add_argument("--organization", required=True, metavar="CODE")
+    load.set_defaults(run=_import_history)
+
+    day = commands.add_parser("day", help="play a day: front desk over the API, analyser over a socket")
     _live_arguments(day)
     day.add_argument("--seed", type=int, default=1)
     day.add_argument("--patients", type=int, default=200)
-    day.add_argument("--history", type=Path, help="folder of `lims lab history`, for patients who come again")
+    day.add_argument("--history", type=Path, help="folder of `lims lab simulate`, for patients who come again")
     day.add_argument("--error-share", type=float, default=ERROR_SHARE, help="share of specimens with an injected error")
     day.add_argument("--control-out", choices=codes(), help="a test whose second control level is far outside")
+    day.add_argument("--speed", type=float, default=0.0, help="60: an hour in a minute (default 0: as fast as can be)")
     day.add_argument("--reboot-after", type=int, help="restart the control ids at 1 after so many messages")
     known = os.environ.get("LIMS_TRUTH_URL")
     truth = day.add_mutually_exclusive_group(required=known is None)
@@ -197,7 +251,7 @@ def _parser() -> argparse.ArgumentParser:
         "--truth-url", default=known, help="PostgreSQL database for the truth, not the application's; or LIMS_TRUTH_URL"
     )
     truth.add_argument("--truth-file", type=Path, help="Parquet file for the truth, readable by its owner only")
-    day.set_defaults(run=_simulate)
+    day.set_defaults(run=_day)
 
     study = commands.add_parser("cdisc", help="write the CDISC pilot study's history as Parquet")
     study.add_argument("source", type=Path, help="folder with lb.csv.gz and dm.csv.gz")
@@ -220,7 +274,10 @@ def _live_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--username", required=True)
     parser.add_argument("--password-file", required=True, type=Path, help="its first line is the password")
     parser.add_argument("--site", required=True, metavar="ID", help="id of the site where patients come")
-    parser.add_argument("--to", required=True, type=_address, metavar="HOST:PORT", help="the gateway's MLLP port")
+    parser.add_argument(
+        "--to", required=True, type=_line, action="append", metavar="CODE=HOST:PORT",
+        help="an analyser's port at the gateway, again for each; HOST:PORT alone is BS480-1's",
+    )  # fmt: skip
     parser.add_argument("--report", type=Path, help="also write the report to this JSON file")
     parser.add_argument("--first-control-id", type=int, default=1)
     parser.add_argument("--duplicates", type=float, default=0.0, metavar="SHARE", help="messages sent twice, e.g. 0.02")

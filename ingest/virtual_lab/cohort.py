@@ -1,6 +1,6 @@
 """The persons of the virtual laboratory together with what only nature knows: their own healthy values and diseases.
 
-A cohort is a pure function of its seed, so a day can be played for the same persons whose history was written before.
+A cohort is a pure function of its origin, so a day can be played for the same persons whose history was written before.
 """
 
 from __future__ import annotations
@@ -14,28 +14,42 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ingest.virtual_lab import analytes, patients
-from ingest.virtual_lab.analytes import Numbers
+from ingest.virtual_lab import courses, panels, patients, set_points
+from ingest.virtual_lab.analytes import Numbers, codes, composed, drawn, place, root
+from ingest.virtual_lab.courses import Sickness
 
 Indices = NDArray[np.int64]
 ORIGIN_FILE = "origin.json"
+NEVER = np.iinfo(np.int64).max // 4
+ILL_BEFORE_DAYS = (1, 5)
+FEVER_BEFORE_DAYS = (2, 5)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """What a cohort and its history are made from; `until` is the first day after the history."""
+    """What a cohort and its history are made from; `until` is the first day after it, `tests` what is measured."""
 
     seed: int
     patients: int
     days: int
     until: date
-    analyser: str = "BS480-1"
     prefix: str = "VL"
+    tests: tuple[str, ...] = ()
 
     @property
     def first_day(self) -> date:
         """The first day of the history."""
         return self.until - timedelta(days=self.days)
+
+    @property
+    def open_days(self) -> Indices:
+        """The ordinals of its days."""
+        return np.arange(self.first_day.toordinal(), self.until.toordinal(), dtype=np.int64)
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The tests, all of the laboratory's where none were named, in the order of the analytes."""
+        return tuple(code for code in codes() if not self.tests or code in self.tests)
 
     def save(self, folder: Path) -> None:
         """Write it beside the history, for the day that is played later."""
@@ -46,45 +60,87 @@ class Origin:
     def load(cls, folder: Path) -> Origin:
         """Read it back. Raises `FileNotFoundError` where no history was written by this laboratory."""
         row = json.loads((folder / ORIGIN_FILE).read_text(encoding="utf-8"))
-        return cls(**{**row, "until": date.fromisoformat(row["until"])})
+        return cls(**{**row, "until": date.fromisoformat(row["until"]), "tests": tuple(row["tests"])})
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Cohort:
-    """Persons and what they have. `onset` is the day (ordinal) an acute disease began; baselines are logarithms."""
+    """Registrations and what is true of them; `person` is the same number for both of a double registration.
+
+    `settled`: the drawn logarithms of the healthy set points. `ill_before`: days from falling ill to the first visit.
+    """
 
     persons: pl.DataFrame
+    person: Indices
+    site: Indices
     sex: NDArray[np.str_]
     birth_day: Indices
-    baseline: Numbers
-    severity: Numbers
-    onset: Indices
+    settled: Numbers
+    sickness: Sickness
+    ill_before: Indices
 
     @property
-    def sickness(self) -> Numbers:
-        """The sum of a person's severities; the sick come more often."""
-        return np.asarray(self.severity.sum(axis=1))
+    def settled_haemoglobin(self) -> Numbers:
+        """Each person's own haemoglobin with their lasting diseases, untreated, in g/dL."""
+        nothing = np.full(len(self.person), -1.0)
+        shift, _ = courses.effects(self.sickness, since_ill=nothing, since_treated=nothing)
+        return np.asarray(np.exp(composed(self.settled + shift)[:, place("HGB")]))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Body:
+    """What would be found in persons, as drawn logarithms, visits by analytes, and how much of it disease has done."""
+
+    logs: Numbers
+    disease_shift: Numbers
 
 
 def make(origin: Origin) -> Cohort:
     """The cohort of an origin: the same persons, values and diseases every time."""
     persons = patients.generate(origin.seed, origin.patients, on=origin.until, prefix=origin.prefix)
+    original = patients.doubles(origin.seed, origin.patients)
+    person = np.where(original >= 0, original, np.arange(origin.patients))
     rng = np.random.default_rng([origin.seed, 2])
     birth_day = np.array([day.toordinal() for day in persons["birth_on"]], dtype=np.int64)
     age_years = (origin.until.toordinal() - birth_day) / 365.25
     sex = persons["sex"].to_numpy().astype(np.str_)
+    sickness = courses.fall_ill(rng, age_years=age_years, is_male=sex == "male", days=origin.open_days)
+    before = np.where(
+        sickness.has("dengue"),
+        *(rng.integers(*x, (2, origin.patients))[0] for x in (FEVER_BEFORE_DAYS, ILL_BEFORE_DAYS)),
+    )
     return Cohort(
         persons=persons,
+        person=person,
+        site=rng.choice(len(panels.sites()), origin.patients, p=[site.share for site in panels.sites()])[person],
         sex=sex,
         birth_day=birth_day,
-        baseline=analytes.baselines(rng, is_male=sex == "male", age_years=age_years),
-        severity=analytes.severities(rng, age_years),
-        onset=rng.integers(origin.first_day.toordinal() - 30, origin.until.toordinal(), origin.patients),
+        settled=set_points.set_points(rng, is_male=sex == "male", age_years=age_years)[person],
+        sickness=sickness.take(person),
+        ill_before=before[person],
     )
 
 
-def measure(cohort: Cohort, who: Indices, day: Indices, *, rng: np.random.Generator) -> Numbers:
-    """What an analyser without fault finds in these persons on these days, visits by analytes, not yet rounded."""
-    shift, unrest = analytes.disease_effects(cohort.severity[who], (day - cohort.onset[who]).astype(np.float64))
-    noise = analytes.within_noise(rng, unrest) + analytes.analytic_noise(rng, len(who))
-    return np.asarray(np.exp(cohort.baseline[who] + shift + noise))
+def bodies(
+    cohort: Cohort,
+    rng: np.random.Generator,
+    *,
+    who: Indices,
+    day: Indices,
+    first_day: Indices,
+    hour: Numbers,
+    is_fasting: NDArray[np.bool_],
+) -> Body:
+    """What is in these persons' blood at these visits, by person, then day. `first_day` is of their first visit."""
+    since = (day - first_day).astype(np.float64)
+    sickness = cohort.sickness.take(who)
+    shift, unrest = courses.effects(sickness, since_ill=since + cohort.ill_before[who], since_treated=since)
+    own = cohort.settled[who]
+    changing = set_points.day_to_day(rng, who=who, day=day, unrest=unrest)
+    passing = set_points.by_the_hour(hour) + set_points.after_a_meal(rng, is_fasting)
+    return Body(logs=own + shift + changing + passing, disease_shift=courses.moved(own, shift))
+
+
+def analytic_noise(rng: np.random.Generator, rows: int) -> Numbers:
+    """What a sound analyser adds to the drawn logarithms, visits by analytes."""
+    return np.asarray(rng.standard_normal((rows, len(codes()))) @ root("analytic").T * drawn("analytic"))

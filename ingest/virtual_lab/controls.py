@@ -1,25 +1,37 @@
-"""Control materials: their lots and levels, and how the virtual analyser drifts from day to day."""
+"""Control materials: their lots and levels, twice a day on every analyser, with what goes wrong with controls alone."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from dataclasses import dataclass, fields, replace
+from datetime import time
 from functools import cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from ingest.virtual_lab.analytes import Numbers, analytes, column, reported
+from ingest.virtual_lab.analysers import Bench, Event
+from ingest.virtual_lab.analytes import HAEMATOLOGY, Numbers, analytes, codes, printed, reported
+from ingest.virtual_lab.cohort import Indices, Origin
+from ingest.virtual_lab.failures import EPOCH
 
 INDIA = ZoneInfo("Asia/Kolkata")
-MATERIAL = "Chemistry control"
-LOT_NUMBER = "CC2611"
+INDIA_AHEAD_SECONDS = 19_800
+MICROSECONDS = 1_000_000
+# Analyser → material and lot. EXAMPLE.
+MATERIALS = {
+    "BS480-1": ("Chemistry control", "CC2611"),
+    HAEMATOLOGY: ("Haematology control", "HC2611"),
+    "IMM-1": ("Immunoassay control", "IC2611"),
+}
 LEVELS = (1, 2)
 RUN_TIMES = (time(6, 40), time(14, 10))
 DAY_SHARE = 0.35
-EPISODE_EVERY_DAYS = 45
 MOST_REPEATS = 50
+REPEATED_AT_MOST = 6
+REPEATED_AFTER_SECONDS = 360
+EXPIRED_A_DAY = -0.2
 SCHEMA: dict[str, pl.DataType] = {
     "analyser": pl.String(),
     "material": pl.String(),
@@ -38,6 +50,7 @@ SCHEMA: dict[str, pl.DataType] = {
 class Target:
     """What a level of the lot should give: the laboratory's mean and standard deviation, in the test's unit."""
 
+    analyser: str
     material: str
     lot_number: str
     level: int
@@ -57,37 +70,18 @@ def targets() -> tuple[Target, ...]:
 def _target(level: int, index: int) -> Target:
     about = analytes()[index]
     mean = about.control[level - 1]
+    rounding = 10.0**-about.decimals / np.sqrt(12)
+    spread = np.hypot(mean * about.analytic * np.hypot(1, DAY_SHARE), rounding)
     return Target(
-        material=MATERIAL,
-        lot_number=LOT_NUMBER,
-        level=level,
-        test_code=about.code,
-        unit=about.unit,
-        mean=mean,
-        sd=round(mean * about.analytic * float(np.hypot(1, DAY_SHARE)), about.decimals + 2),
+        analyser=about.analyser, material=MATERIALS[about.analyser][0], lot_number=MATERIALS[about.analyser][1],
+        level=level, test_code=about.code, unit=about.unit, mean=mean, sd=round(float(spread), about.decimals + 2),
         decimals=about.decimals,
-    )
-
-
-def drift(seed: int, first_day: date, days: int) -> Numbers:
-    """How far the analyser is off on each day, as a logarithm, days by analytes.
-
-    A small new shift every day, and about one episode in 45 days: one analyte creeps up to 1.5 standard deviations
-    and is set right by a calibration.
-    """
-    rng = np.random.default_rng([seed, 3, first_day.toordinal()])
-    shift = rng.standard_normal((days, len(analytes()))) * column("analytic") * DAY_SHARE
-    for _ in range(max(days // EPISODE_EVERY_DAYS, 1)):
-        start, length = int(rng.integers(max(days - 5, 1))), int(rng.integers(5, 15))
-        which, height = int(rng.integers(len(analytes()))), rng.choice([-1.5, 1.5])
-        ramp = np.linspace(0, height * analytes()[which].analytic, length)[: days - start]
-        shift[start : start + len(ramp), which] += ramp
-    return np.asarray(shift)
+    )  # fmt: skip
 
 
 def measured(target: Target, shift: float, rng: np.random.Generator) -> float:
     """One measurement of a control, rounded as the analyser prints it; `shift` is the day's, as a logarithm."""
-    spread = column("analytic")[[row.code for row in analytes()].index(target.test_code)]
+    spread = analytes()[codes().index(target.test_code)].analytic
     return reported(target.test_code, target.mean * float(np.exp(shift + spread * rng.standard_normal()))).value
 
 
@@ -100,22 +94,110 @@ def measured_in_control(target: Target, shift: float, rng: np.random.Generator) 
     return round(target.mean, target.decimals)
 
 
-def history(seed: int, *, until: date, days: int, analyser: str, shifts: Numbers) -> pl.DataFrame:
-    """Both levels, twice a day, for `days` days before `until`; the columns of `controls.parquet`."""
-    rng = np.random.default_rng([seed, 4])
-    rows = [
-        _row(target, analyser, _moment(day, run, place), measured(target, shifts[index, place % len(analytes())], rng))
-        for index, day in enumerate(until - timedelta(days=back) for back in range(days, 0, -1))
-        for run in RUN_TIMES
-        for place, target in enumerate(targets())
-    ]
-    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Rows:
+    """One control measurement a row: day number, run, level, test, how many repeats before it, and its logarithm."""
+
+    day: Indices
+    run: Indices
+    level: Indices
+    test: Indices
+    nth: Indices
+    log: Numbers
+
+    def take(self, places: Indices) -> _Rows:
+        """Some of the rows."""
+        return _Rows(**{one.name: getattr(self, one.name)[places] for one in fields(self)})
 
 
-def _row(target: Target, analyser: str, occurred_at: datetime, value: float) -> tuple[object, ...]:
-    about = (target.material, target.lot_number, target.level, target.test_code)
-    return (analyser, *about, value, target.unit, target.mean, target.sd, occurred_at)
+def history(origin: Origin, bench: Bench, *, days: int) -> pl.DataFrame:
+    """Both levels, twice a day, for the last `days` days before the origin's end: the columns of `controls.parquet`."""
+    rng = np.random.default_rng([origin.seed, 4])
+    tests = np.array([index for index, code in enumerate(codes()) if code in origin.measured])
+    span = np.arange(origin.days - min(days, origin.days), origin.days)
+    grid = np.meshgrid(span, np.arange(len(RUN_TIMES)), np.arange(len(LEVELS)), tests, indexing="ij")
+    day, run, level, test = (axis.ravel() for axis in grid)
+    means = np.array([about.control for about in analytes()])
+    log = np.log(means[test, level]) + bench.reported_shift[day, test] + _noise(rng, bench, day, test)
+    rows = _Rows(day=day, run=run, level=level, test=test, nth=np.zeros_like(day), log=log)
+    for event in bench.events:
+        rows = _with_event(rows, event, bench, rng)
+    return _frame(origin, rows, bench)
 
 
-def _moment(day: date, run: time, place: int) -> datetime:
-    return datetime.combine(day, run, INDIA).astimezone(UTC) + timedelta(seconds=18 * place)
+def measured_a_day() -> int:
+    """How often a test's controls are measured on a day, repeats apart."""
+    return len(RUN_TIMES) * len(LEVELS)
+
+
+def _noise(rng: np.random.Generator, bench: Bench, day: Indices, test: Indices) -> Numbers:
+    return np.asarray(rng.standard_normal(len(day)) * bench.reported_sd[day, test])
+
+
+def _with_event(rows: _Rows, event: Event, bench: Bench, rng: np.random.Generator) -> _Rows:
+    """What goes wrong with the controls alone; the rest was done to the analyser."""
+    during = (rows.test == event.test) & (rows.day >= event.first) & (rows.day <= event.last)
+    if event.kind == "level_mixed_up":
+        low, high = np.log(analytes()[event.test].control)
+        rows.log[during] += np.where(rows.level[during] == 0, high - low, low - high)
+    elif event.kind == "expired":
+        rows.log[during] += EXPIRED_A_DAY * (rows.day[during] - event.first + 1) * analytes()[event.test].analytic
+    elif event.kind == "repeated_until_in":
+        return _repeated(rows, during, bench, rng)
+    return rows
+
+
+def _repeated(rows: _Rows, during: NDArray[np.bool_], bench: Bench, rng: np.random.Generator) -> _Rows:
+    """The habit of measuring a control again until it suits: each time with another draw, never with another lot."""
+    found, last = [rows], rows.take(np.nonzero(during)[0])
+    means = np.array([about.control for about in analytes()])
+    for nth in range(1, REPEATED_AT_MOST):
+        last = last.take(np.nonzero(np.abs(_z(last.log, last.test, last.level)) > 2)[0])
+        if not len(last.day):
+            break
+        log = np.log(means[last.test, last.level]) + bench.reported_shift[last.day, last.test]
+        log = log + _noise(rng, bench, last.day, last.test)
+        last = replace(last, nth=np.full_like(last.nth, nth), log=log)
+        found.append(last)
+    return _Rows(**{one.name: np.concatenate([getattr(part, one.name) for part in found]) for one in fields(_Rows)})
+
+
+def _z(log: Numbers, test: Indices, level: Indices) -> Numbers:
+    mean, sd = _means_and_sds()
+    return np.asarray((np.exp(log) - mean[level, test]) / sd[level, test])
+
+
+@cache
+def _means_and_sds() -> tuple[Numbers, Numbers]:
+    shape = (len(LEVELS), len(analytes()))
+    mean, sd = (np.array([getattr(one, name) for one in targets()]).reshape(shape) for name in ("mean", "sd"))
+    return mean, sd
+
+
+def _frame(origin: Origin, rows: _Rows, bench: Bench) -> pl.DataFrame:
+    mean, sd = _means_and_sds()
+    begins = np.array([moment.hour * 3600 + moment.minute * 60 for moment in RUN_TIMES])
+    first = origin.first_day.toordinal() - EPOCH
+    at = (first + rows.day) * 86_400 + begins[rows.run] + 18 * rows.test + 900 * rows.level
+    at = at + REPEATED_AFTER_SECONDS * rows.nth - INDIA_AHEAD_SECONDS
+    stated = mean[rows.level, rows.test].copy()
+    for event in bench.events:
+        if event.kind == "wrong_target":
+            during = (rows.test == event.test) & (rows.day >= event.first) & (rows.day <= event.last)
+            stated[during] *= 1 + event.size * analytes()[event.test].analytic
+    about = [analytes()[test] for test in range(len(codes()))]
+    frame = pl.DataFrame({"test": pl.Series(rows.test, dtype=pl.UInt8), "raw": np.exp(rows.log)})
+    return (
+        printed(frame)
+        .with_columns(
+            analyser=pl.Series(np.array([one.analyser for one in about])[rows.test]),
+            material=pl.Series(np.array([MATERIALS[one.analyser][0] for one in about])[rows.test]),
+            lot_number=pl.Series(np.array([MATERIALS[one.analyser][1] for one in about])[rows.test]),
+            level=pl.Series(np.array(LEVELS)[rows.level]).cast(pl.Int64),
+            mean=pl.Series(stated.round(4)),
+            sd=pl.Series(sd[rows.level, rows.test]),
+            occurred_at=pl.Series(at * MICROSECONDS).cast(pl.Datetime("us", "UTC")),
+        )
+        .sort("occurred_at", "analyser", "test_code", "level")
+        .select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
+    )

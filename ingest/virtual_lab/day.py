@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
@@ -11,20 +11,19 @@ from pathlib import Path
 
 import numpy as np
 
-from ingest.virtual_lab import controls, errors
-from ingest.virtual_lab.analytes import Numbers, codes
-from ingest.virtual_lab.cohort import Cohort, Indices, Origin, make, measure
+from ingest.virtual_lab import analysers, arrivals, controls, errors, panels
+from ingest.virtual_lab.analytes import Numbers, analyte, codes, composed
+from ingest.virtual_lab.arrivals import PRIORITIES, PRIORITY_SHARES
+from ingest.virtual_lab.cohort import Cohort, Indices, Origin, analytic_noise, bodies, make
 from ingest.virtual_lab.controls import Target
 from ingest.virtual_lab.errors import ErrorKind, Panel
-from ingest.virtual_lab.history import PANELS
 from ingest.virtual_lab.patients import Person, people
 
 KNOWN_SHARE = 0.60
 ERROR_SHARE = 0.04
 STRANGERS = 500_000_000
 FAR_OUT = 4.2
-PRIORITIES = ("routine", "urgent", "stat")
-PRIORITY_SHARES = (0.90, 0.07, 0.03)
+CHEMISTRY = "BS480-1"
 
 
 class Defect(StrEnum):
@@ -38,9 +37,13 @@ class Defect(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Visit:
-    """One patient's coming: `full` are the true values of all analytes, `sent` what is sent for the ordered tests."""
+    """One patient's coming: `full` are the true values of all analytes, `sent` what is sent for the ordered tests.
+
+    `seconds` of the Indian day is when they come.
+    """
 
     number: int
+    seconds: int
     person: Person
     is_known: bool
     tests: tuple[str, ...]
@@ -89,61 +92,82 @@ def plan_day(
     history: Path | None = None,
     error_share: float = ERROR_SHARE,
     control_out: str | None = None,
+    analysers_up: Sequence[str] = analysers.ANALYSERS,
 ) -> DayPlan:
     """Plan the day `on`; the same arguments give the same plan.
 
-    With a history folder 60 % of the patients are from it, with values that continue theirs. `control_out` names a test
-    whose second control level is far outside (its run should be rejected).
+    With a history folder 60 % of the patients are from it, with values that continue theirs, and only its tests are
+    ordered; of those, only what the analysers that are up measure. `control_out` names a test whose second control
+    level is far outside (its run should be rejected).
     """
     rng = np.random.default_rng([seed, 11, on.toordinal()])
-    shift = controls.drift(seed, on, 1)[0]
-    visits = _visits(seed, patients, on=on, history=history, shift=shift, rng=rng)
+    shift = analysers.day_shift(seed, on)
+    origin = Origin.load(history) if history else None
+    measured = origin.measured if origin else codes()
+    tests = tuple(code for code in measured if analyte(code).analyser in analysers_up)
+    visits = _visits(seed, patients, on=on, origin=origin, tests=tests, shift=shift, rng=rng)
     visits = _with_errors(visits, round(error_share * patients), rng)
     return DayPlan(
         seed=seed,
         on=on,
         visits=tuple(_with_defects(visits, rng)),
-        controls=tuple(_controls(shift, control_out, rng)),
+        controls=tuple(_controls(shift, tests, control_out, rng)),
     )
 
 
 def _visits(
-    seed: int, patients: int, *, on: date, history: Path | None, shift: Numbers, rng: np.random.Generator
-) -> list[Visit]:
-    groups: list[tuple[Cohort, Indices, bool]] = []
-    known = 0
-    if history is not None:
-        origin = Origin.load(history)
-        known = min(round(KNOWN_SHARE * patients), origin.patients)
+    seed: int, patients: int, *, on: date, origin: Origin | None, tests: tuple[str, ...], shift: Numbers,
+    rng: np.random.Generator,
+) -> list[Visit]:  # fmt: skip
+    found: list[Visit] = []
+    known = min(round(KNOWN_SHARE * patients), origin.patients) if origin else 0
+    if origin is not None:
         cohort = make(origin)
-        weight = 1 + cohort.sickness
+        first_day = _first_days(origin, cohort)
+        weight = 1 + cohort.sickness.burden
         who = rng.choice(origin.patients, known, replace=False, p=weight / weight.sum())
-        groups.append((cohort, who, True))
+        found += _of_cohort(cohort, who, True, on=on, first_day=first_day[who], tests=tests, shift=shift, rng=rng)
     if known < patients:
-        origin = Origin(seed=seed + STRANGERS, patients=patients - known, days=60, until=on, prefix=f"VD{seed}N")
-        groups.append((make(origin), np.arange(patients - known), False))
-    visits = [visit for group in groups for visit in _of_cohort(*group, on=on, shift=shift, rng=rng)]
-    order = rng.permutation(len(visits))
-    return [replace(visits[place], number=number) for number, place in enumerate(order.tolist(), start=1)]
+        strangers = Origin(seed=seed + STRANGERS, patients=patients - known, days=60, until=on, prefix=f"VD{seed}N")
+        who, today = np.arange(patients - known), np.full(patients - known, on.toordinal())
+        found += _of_cohort(make(strangers), who, False, on=on, first_day=today, tests=tests, shift=shift, rng=rng)
+    found.sort(key=lambda visit: visit.seconds)
+    return [replace(visit, number=number) for number, visit in enumerate(found, start=1)]
+
+
+def _first_days(origin: Origin, cohort: Cohort) -> Indices:
+    """When each person of a history first came: treatments began then."""
+    first = np.full(origin.patients, origin.until.toordinal() - 1)
+    visits = arrivals.visits(origin, cohort)
+    first[visits.who] = visits.first_day
+    return first
 
 
 def _of_cohort(
-    cohort: Cohort, who: Indices, is_known: bool, *, on: date, shift: Numbers, rng: np.random.Generator
-) -> Iterator[Visit]:
-    values = measure(cohort, who, np.full(len(who), on.toordinal()), rng=rng) * np.exp(shift)
-    panels = rng.choice(len(PANELS), len(who), p=[share for share, _ in PANELS])
+    cohort: Cohort, who: Indices, is_known: bool, *, on: date, first_day: Indices, tests: tuple[str, ...],
+    shift: Numbers, rng: np.random.Generator,
+) -> Iterator[Visit]:  # fmt: skip
+    source = rng.choice(len(arrivals.SOURCES), len(who), p=arrivals.SOURCE_SHARES)
+    hour = arrivals.hours(rng, source)
+    body = bodies(
+        cohort, rng, who=who, day=np.full(len(who), on.toordinal()), first_day=first_day, hour=hour,
+        is_fasting=hour < arrivals.FASTING_BEFORE_HOUR,
+    )  # fmt: skip
+    values = np.exp(composed(body.logs + analytic_noise(rng, len(who)) + shift))
+    panel = panels.chosen(rng, cohort.sickness.take(who), tests)
     priorities = rng.choice(PRIORITIES, len(who), p=PRIORITY_SHARES)
     for place, person in enumerate(people(cohort.persons[who])):
         full = dict(zip(codes(), values[place].tolist(), strict=True))
-        tests = PANELS[panels[place]][1]
+        ordered = tuple(code for code in panels.panels()[panel[place]].tests if code in tests)
         yield Visit(
             number=0,
+            seconds=int(hour[place] * 3600),
             person=person,
             is_known=is_known,
-            tests=tests,
+            tests=ordered,
             priority=str(priorities[place]),
             full=full,
-            sent={code: full[code] for code in tests},
+            sent={code: full[code] for code in ordered},
             stated=person,
         )
 
@@ -201,7 +225,7 @@ def _with_defects(visits: list[Visit], rng: np.random.Generator) -> list[Visit]:
 
 
 def _can_carry(visit: Visit, defect: Defect) -> bool:
-    return defect is not Defect.UNMAPPED_CODE or len(visit.tests) < len(codes())
+    return defect is not Defect.UNMAPPED_CODE or any(analyte(code).analyser == CHEMISTRY for code in visit.tests)
 
 
 def _another(visits: list[Visit], place: int) -> Person:
@@ -211,9 +235,14 @@ def _another(visits: list[Visit], place: int) -> Person:
     return next((other for other in others if other.name != own.name and other.birth_on != own.birth_on), own)
 
 
-def _controls(shift: Numbers, control_out: str | None, rng: np.random.Generator) -> Iterator[ControlValue]:
+def _controls(
+    shift: Numbers, tests: tuple[str, ...], control_out: str | None, rng: np.random.Generator
+) -> Iterator[ControlValue]:
+    off = analysers.shares() @ shift
     for target in controls.targets():
-        value = controls.measured_in_control(target, float(shift[codes().index(target.test_code)]), rng)
+        if target.test_code not in tests:
+            continue
+        value = controls.measured_in_control(target, float(off[codes().index(target.test_code)]), rng)
         if target.test_code == control_out and target.level == controls.LEVELS[-1]:
             value = round(target.mean + FAR_OUT * target.sd, target.decimals)
         yield ControlValue(target=target, value=value)

@@ -33,6 +33,11 @@ class ErrorKind(StrEnum):
     BIAS = "bias"
     UNIT = "unit"
     DECIMAL = "decimal"
+    CLOT = "clot"
+    MANUAL_ENTRY = "manual_entry"
+    SHORT_SPECIMEN = "short_specimen"
+    LIPAEMIA = "lipaemia"
+    BIOTIN = "biotin"
 
 
 # mmol/L of the fluid, glucose in mg/dL (5 % dextrose holds 277 mmol/L). Everything absent is diluted to nothing.
@@ -40,13 +45,19 @@ FLUIDS: Mapping[str, Panel] = MappingProxyType(
     {
         "saline": {"NA": 154.0, "CL": 154.0},
         "dextrose": {"GLU": 277 * 18.016},
-        "ringer": {"NA": 130.0, "CL": 109.0, "K": 4.0},
+        "ringer": {"NA": 130.0, "CL": 109.0, "K": 4.0, "CA": 1.4 * 4.008},
     }
 )
 # From the reported unit to the one that the value is sent in by mistake.
 WRONG_UNIT: Mapping[str, float] = MappingProxyType(
-    {"GLU": 1 / 18.016, "CREA": 88.4, "BUN": 1 / 2.8, "TBIL": 17.1, "ALT": 1 / 60, "AST": 1 / 60, "ALP": 1 / 60}
-)
+    {
+        "GLU": 1 / 18.016, "CREA": 88.4, "BUN": 1 / 2.8, "TBIL": 17.1, "ALT": 1 / 60, "AST": 1 / 60, "ALP": 1 / 60,
+        "DBIL": 17.1, "CHOL": 1 / 38.67, "LDL": 1 / 38.67, "HDL": 1 / 38.67, "TG": 1 / 88.57, "CA": 1 / 4.008,
+        "URIC": 59.48, "IRON": 0.1791, "HGB": 10.0, "FT4": 12.87,
+    }
+)  # fmt: skip
+# Of a blood count, what is not diluted with the blood: per cell, or a share of the haemoglobin.
+UNDILUTED = frozenset({"MCV", "MCH", "RDW", "HBA1C"})
 BIAS_SIZES = (2, 4, 8)
 
 
@@ -56,10 +67,15 @@ def _limits() -> dict[str, dict[str, float]]:
     return tomllib.loads(text)
 
 
+def limit(test_code: str) -> dict[str, float]:
+    """The allowable error of a test: the larger of its `share` of the value and its `amount`."""
+    return _limits()[test_code]
+
+
 def allowable(test_code: str, true_value: float) -> float:
     """How far a value may be from the truth, in the test's unit."""
-    limit = _limits()[test_code]
-    return max(limit["share"] * abs(true_value), limit["amount"])
+    about = limit(test_code)
+    return max(about["share"] * abs(true_value), about["amount"])
 
 
 def is_wrong(test_code: str, true_value: float, sent_value: float) -> bool:
@@ -83,32 +99,112 @@ def iv_fluid(panel: Panel, rng: np.random.Generator) -> Panel:
     """Drawn above a drip: 8 to 40 % of the specimen is infusion fluid."""
     share = rng.uniform(0.08, 0.40)
     fluid = FLUIDS[str(rng.choice(list(FLUIDS)))]
-    return {code: (1 - share) * value + share * fluid.get(code, 0.0) for code, value in panel.items()}
+    return {
+        code: value if code in UNDILUTED else (1 - share) * value + share * fluid.get(code, 0.0)
+        for code, value in panel.items()
+    }
 
 
 def edta(panel: Panel, rng: np.random.Generator) -> Panel:
-    """Poured over from an EDTA tube: potassium of the salt, zinc and magnesium of ALP bound."""
+    """Poured over from an EDTA tube: potassium of the salt; calcium, and zinc and magnesium of ALP bound."""
     amount = rng.uniform(0.1, 1.0)
-    return _changed(panel, {"K": lambda k: k + 6 * amount, "ALP": lambda alp: alp * (1 - 0.6 * amount)})
+    return _changed(
+        panel,
+        {
+            "K": lambda k: k + 6 * amount,
+            "CA": lambda calcium: calcium * (1 - 0.7 * amount),
+            "MG": lambda magnesium: magnesium * (1 - 0.3 * amount),
+            "ALP": lambda alp: alp * (1 - 0.6 * amount),
+        },
+    )
 
 
 def haemolysis(panel: Panel, rng: np.random.Generator) -> Panel:
-    """Red cells burst: potassium and AST leak out, haemoglobin disturbs bilirubin."""
+    """Red cells burst: potassium, AST, LDH and phosphate leak out, haemoglobin disturbs CK and bilirubin."""
     amount = rng.uniform(0.2, 1.0)
     return _changed(
         panel,
         {
             "K": lambda k: k + 2 * amount,
             "AST": lambda ast: ast * (1 + 1.5 * amount),
+            "LDH": lambda ldh: ldh * (1 + 2 * amount),
+            "PHOS": lambda phosphate: phosphate * (1 + 0.25 * amount),
+            "CK": lambda ck: ck * (1 + 0.2 * amount),
             "TBIL": lambda bilirubin: bilirubin * (1 - 0.15 * amount),
         },
     )
 
 
 def delayed_separation(panel: Panel, rng: np.random.Generator) -> Panel:
-    """Left on the cells for hours: they eat glucose and lose potassium."""
+    """Left on the cells for hours: they eat glucose and lose potassium and phosphate."""
     amount = rng.uniform(0.2, 1.0)
-    return _changed(panel, {"GLU": lambda glucose: glucose * (1 - 0.4 * amount), "K": lambda k: k + 1.5 * amount})
+    return _changed(
+        panel,
+        {
+            "GLU": lambda glucose: glucose * (1 - 0.4 * amount),
+            "K": lambda k: k + 1.5 * amount,
+            "PHOS": lambda phosphate: phosphate * (1 + 0.3 * amount),
+        },
+    )
+
+
+def clot(panel: Panel, rng: np.random.Generator) -> Panel:
+    """Clotted in the tube: platelets are caught in it, and some leucocytes."""
+    amount = rng.uniform(0.2, 0.85)
+    caught = {code: lambda count: count * (1 - 0.3 * amount) for code in ("WBC", "NEUT", "LYMPH")}
+    return _changed(panel, {"PLT": lambda count: count * (1 - amount), **caught})
+
+
+def short_specimen(panel: Panel, rng: np.random.Generator) -> Panel:
+    """Too little in the tube: the probe takes air, and one or two tests read low. EXAMPLE."""
+    amount = rng.uniform(0.1, 0.6)
+    low = rng.permutation(sorted(panel))[: int(rng.integers(1, 3))]
+    return _changed(panel, {str(code): lambda value: value * (1 - amount) for code in low})
+
+
+def lipaemia(panel: Panel, rng: np.random.Generator) -> Panel:
+    """Turbid with fat: electrolytes are displaced, and some colours read wrong. EXAMPLE."""
+    amount = rng.uniform(0.2, 1.0)
+    return _changed(
+        panel,
+        {
+            "NA": lambda sodium: sodium * (1 - 0.07 * amount),
+            "CL": lambda chloride: chloride * (1 - 0.07 * amount),
+            "TP": lambda protein: protein * (1 + 0.15 * amount),
+            "ALT": lambda alt: alt * (1 - 0.4 * amount),
+            "AST": lambda ast: ast * (1 - 0.35 * amount),
+            "DBIL": lambda bilirubin: bilirubin * (1 + 0.5 * amount),
+        },
+    )
+
+
+def biotin(panel: Panel, rng: np.random.Generator) -> Panel:
+    """High doses of biotin: a sandwich assay reads low, a competitive one high. EXAMPLE."""
+    amount = rng.uniform(0.2, 1.0)
+    high = {code: lambda value: value * (1 + 1.5 * amount) for code in ("FT4", "FT3", "B12", "VITD")}
+    return _changed(
+        panel,
+        {"TSH": lambda tsh: tsh * (1 - 0.9 * amount), "FERR": lambda ferritin: ferritin * (1 - 0.6 * amount), **high},
+    )
+
+
+def manual_entry(panel: Panel, rng: np.random.Generator) -> Panel:
+    """Typed by hand: another unit, the decimal point, or the first two digits the other way round."""
+    how = (unit, decimal, _transposed)[int(rng.integers(3))]
+    return how(panel, rng) or decimal(panel, rng)
+
+
+def _transposed(panel: Panel, rng: np.random.Generator) -> Panel | None:
+    """The first two digits of one value changed places; `None` where that changes nothing."""
+    code = _one(sorted(panel), rng)
+    digits = reported(code, panel[code]).text.lstrip("<>")
+    places = [place for place, sign in enumerate(digits) if sign.isdigit()][:2]
+    if len(places) < 2:
+        return None
+    signs = list(digits)
+    signs[places[0]], signs[places[1]] = signs[places[1]], signs[places[0]]
+    value = float("".join(signs))
+    return {**panel, code: value} if value != float(digits) else None
 
 
 def bias(panel: Panel, rng: np.random.Generator) -> Panel:
@@ -142,6 +238,11 @@ INJECTORS: Mapping[ErrorKind, Callable[[Panel, np.random.Generator], Panel | Non
         ErrorKind.BIAS: bias,
         ErrorKind.UNIT: unit,
         ErrorKind.DECIMAL: decimal,
+        ErrorKind.CLOT: clot,
+        ErrorKind.MANUAL_ENTRY: manual_entry,
+        ErrorKind.SHORT_SPECIMEN: short_specimen,
+        ErrorKind.LIPAEMIA: lipaemia,
+        ErrorKind.BIOTIN: biotin,
     }
 )
 

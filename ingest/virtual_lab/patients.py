@@ -14,12 +14,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 SEXES = ("male", "female", "other")
-SEX_SHARES = (0.478, 0.520, 0.002)
+SEX_SHARES = (0.47, 0.528, 0.002)
 PRECISIONS = ("day", "month", "year")
 PRECISION_SHARES = (0.72, 0.05, 0.23)
-CHILDREN = 0.06
+AGE_GAMMA = (5.2, 8.3)  # facts, 7 layer 1
+AGE_YEARS = (1.0, 98.0)
 WITHOUT_PHONE = 0.03
-OLDEST_YEARS = 97
+WITH_THE_PHONE_OF_ANOTHER = 0.14  # of the person registered before: a quarter then share one with somebody
+REGISTERED_TWICE = 0.02
+VARIANTS = (("ee", "i"), ("aa", "a"), ("sh", "s"), ("v", "w"), ("oo", "u"), ("i", "ee"), ("a", "aa"))
 SCHEMA = {
     "uhid": pl.String,
     "name": pl.String,
@@ -49,20 +52,40 @@ def regions() -> tuple[dict[str, Any], ...]:
 
 
 def generate(seed: int, count: int, *, on: date, prefix: str = "VL") -> pl.DataFrame:
-    """`count` patients as of the day `on`, the same for the same arguments, as the columns of `patients.parquet`."""
+    """`count` registrations as of the day `on`, the same for the same arguments, as the columns of `patients.parquet`.
+
+    Two in a hundred are of a person registered before (`doubles`), spelt or reached differently.
+    """
     rng = np.random.default_rng([seed, 1])
     sex = rng.choice(SEXES, count, p=SEX_SHARES)
     precision = rng.choice(PRECISIONS, count, p=PRECISION_SHARES)
     born = _births(rng, count, on)
-    rows = {
+    names, phones = _names(rng, sex), _phones(rng, count)
+    rows: dict[str, list[Any]] = {
         "uhid": [f"{prefix}{number:07d}" for number in range(1, count + 1)],
-        "name": _names(rng, sex),
-        "phone": _phones(rng, count),
+        "name": names,
+        "phone": phones,
         "sex": sex.tolist(),
         "birth_on": [_known(day, how) for day, how in zip(born, precision, strict=True)],
         "birth_precision": precision.tolist(),
     }
+    for place, original in enumerate(doubles(seed, count).tolist()):
+        if original >= 0:
+            for name in ("sex", "birth_on", "birth_precision"):
+                rows[name][place] = rows[name][original]
+            rows["name"][place] = _misspelt(names[original])
+            rows["phone"][place] = phones[original] if place % 2 else phones[place]
     return pl.DataFrame(rows, schema=SCHEMA)
+
+
+def doubles(seed: int, count: int) -> NDArray[np.int64]:
+    """For each registration the place of the earlier one of the same person, or -1."""
+    rng = np.random.default_rng([seed, 8])
+    original = np.full(count, -1, dtype=np.int64)
+    again = np.sort(rng.choice(count, round(REGISTERED_TWICE * count), replace=False))
+    for place in again[again > 0].tolist():
+        original[place] = int(rng.integers(place))
+    return np.where(np.isin(original, again), -1, original)
 
 
 def people(frame: pl.DataFrame) -> list[Person]:
@@ -71,9 +94,7 @@ def people(frame: pl.DataFrame) -> list[Person]:
 
 
 def _births(rng: np.random.Generator, count: int, on: date) -> list[date]:
-    adult = np.clip(rng.normal(45, 17, count), 16, OLDEST_YEARS)
-    child = rng.uniform(0.05, 16, count)
-    years = np.where(rng.random(count) < CHILDREN, child, adult)
+    years = np.clip(rng.gamma(*AGE_GAMMA, count), *AGE_YEARS)
     return [on - timedelta(days=int(days)) for days in years * 365.25]
 
 
@@ -85,10 +106,23 @@ def _known(born: date, precision: str) -> date:
 
 
 def _phones(rng: np.random.Generator, count: int) -> list[str | None]:
-    digits = rng.integers(0, 10**9, count)
-    has_none = rng.random(count) < WITHOUT_PHONE
-    texts = [f"9{number:09d}" for number in digits]
-    return [None if none else f"+91 {text[:5]} {text[5:]}" for text, none in zip(texts, has_none, strict=True)]
+    """Numbers of ten patterned blocks, such as +91 93333 01234: India reserves none for fiction; nobody is called."""
+    digits, has_none = rng.integers(0, 10**6, count), rng.random(count) < WITHOUT_PHONE
+    borrowed = rng.random(count) < WITH_THE_PHONE_OF_ANOTHER
+    found: list[str | None] = []
+    for number, none, other in zip(digits.tolist(), has_none, borrowed, strict=True):
+        block, rest = divmod(number, 10**5)
+        own = None if none else f"+91 9{str(block) * 4} {rest:05d}"
+        found.append(found[-1] if other and found else own)
+    return found
+
+
+def _misspelt(name: str) -> str:
+    """The same name as another clerk would hear it."""
+    for heard, written in VARIANTS:
+        if heard in name:
+            return name.replace(heard, written, 1)
+    return name.upper()
 
 
 def _names(rng: np.random.Generator, sex: NDArray[np.str_]) -> list[str]:

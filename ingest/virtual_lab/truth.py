@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
@@ -53,10 +53,22 @@ COLUMNS = tuple(field.name for field in fields(TruthRow))
 
 def save_to_file(path: Path, rows: Sequence[TruthRow]) -> None:
     """Write the rows as Parquet that only the file's owner can read (mode 0600 from its first byte)."""
+    _write(path, pl.DataFrame([astuple(row) for row in rows], schema=_schema(), orient="row"))
+
+
+def save_frames(folder: Path, frames: Mapping[str, pl.DataFrame]) -> None:
+    """Write each frame as `<name>.parquet` into a folder that is its owner's alone (0700), the files 0600."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)
+    for name, frame in frames.items():
+        _write(folder / f"{name}.parquet", frame)
+
+
+def _write(path: Path, frame: pl.DataFrame) -> None:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        pl.DataFrame([astuple(row) for row in rows], schema=_schema(), orient="row").write_parquet(file)
+        frame.write_parquet(file)
     unfinished.replace(path)
 
 

@@ -85,7 +85,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
 def _play(folder: Path, bytecode: dict[str, str]) -> dict[str, Any]:
     command = [sys.executable, "-m", "lims_api.cli", "demo", "--once", "--folder", str(folder)]
     done = subprocess.run(
-        [*command, "--history", "1200", "--patients", "40"],
+        [*command, "--history", "2500", "--patients", "40"],
         capture_output=True,
         text=True,
         env=os.environ | bytecode,

@@ -19,7 +19,12 @@ def app(argv: list[str]) -> int:
     parser.add_argument("--once", action="store_true", help="end when the day is over; the result lies in demo.json")
     parser.add_argument("--folder", type=Path, default=Path("var"), help="where everything is kept")
     parser.add_argument("--patients", type=int, default=200, help="patients of the day")
-    parser.add_argument("--history", type=int, default=HISTORY_PATIENTS, help="patients of the past year")
+    parser.add_argument("--history", type=int, default=HISTORY_PATIENTS, help="patients of the past 90 days")
+    parser.add_argument(
+        "--speed",
+        type=int,
+        help="of the day: 60 is an hour in a minute, 0 as fast as can be (default 60; with --once 0)",
+    )
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(argv)
     try:

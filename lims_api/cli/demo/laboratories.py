@@ -11,13 +11,18 @@ from pathlib import Path
 import polars as pl
 
 from lims_api.catalogue.files import example_catalogue
-from lims_api.catalogue.schemas import DefinitionIn
 from lims_api.cli.demo.stages import console
-from lims_api.cli.seeding import Control, NewAnalyser, NewOrganization, Seeded, definitions, example_tests
+from lims_api.cli.seeding import Control, NewAnalyser, NewOrganization, Seeded, definitions
 
 CDISC = Path("../shared/data/lab_datasets/cdisc_pilot")
 STUDY, LABORATORY = "cdisc", "demo"
-MODELS = {"mindray_bs": "Chemistry analyser"}
+BENCH = {
+    "BS480-1": ("mindray_bs", "Chemistry analyser", "bench-1"),
+    "XN1000-1": ("sysmex_xn", "Haematology analyser", "bench-2"),
+    "IMM-1": ("generic_astm", "Immunoassay analyser", "bench-3"),
+}
+"""The analysers of the virtual laboratory: profile, name, gateway channel."""
+HISTORY_DAYS = 90
 Run = Callable[..., None]
 """Runs a `lims` command, given its arguments."""
 
@@ -42,11 +47,17 @@ def wanted(folder: Path, lims: Run, *, seed: int, patients: int) -> Iterator[tup
     """Each organization with the folder of its past, made when it is missing."""
     history = folder / "history"
     if not (history / "results.parquet").exists():
-        lims("lab", "history", str(history), "--seed", str(seed), "--patients", str(patients))
-    bench = _chemistry("BS480-1", "bench-1", example_tests())
+        lims(
+            "lab", "simulate", "--out", str(history), "--days", str(HISTORY_DAYS), "--seed", str(seed), "--patients",
+            str(patients),
+        )  # fmt: skip
     offered = example_catalogue()
-    demo = _organization(LABORATORY, "Nidan Demo Laboratory", offered.test, [bench], history)
-    yield replace(demo, panels=offered.panel), history
+    units = {test.code: test.unit for test in offered.test}
+    controls = _controls(history)
+    yield NewOrganization(
+        code=LABORATORY, name="Nidan Demo Laboratory", tests=offered.test, panels=offered.panel,
+        analysers=[_analyser(code, controls, units) for code in BENCH], controls=controls,
+    ), history  # fmt: skip
     if not CDISC.is_dir():
         console.print("  ../shared is not here: the organization of the CDISC pilot's patients is left out.")
         return
@@ -54,26 +65,30 @@ def wanted(folder: Path, lims: Run, *, seed: int, patients: int) -> Iterator[tup
     if not (study / "results.parquet").exists():
         lims("lab", "cdisc", str(CDISC), str(study))
     own = definitions(json.loads((study / "catalogue.json").read_text()))
-    bench = _chemistry("BS480-C", "bench-c", own)
-    yield _organization(STUDY, "CDISC Pilot Study Laboratory", own, [bench], history), study
+    bench = NewAnalyser(
+        "BS480-C", "Chemistry analyser", "mindray_bs", "bench-c", {test.code: test.unit for test in own}
+    )
+    measured = [replace(one, analyser_code=bench.code) for one in controls if one.analyser_code == "BS480-1"]
+    yield NewOrganization(
+        code=STUDY, name="CDISC Pilot Study Laboratory", tests=own, analysers=[bench],
+        controls=[one for one in measured if one.test_code in bench.units_sent],
+    ), study  # fmt: skip
 
 
-def _chemistry(code: str, channel: str, tests: Sequence[DefinitionIn]) -> NewAnalyser:
-    return NewAnalyser(code, MODELS["mindray_bs"], "mindray_bs", channel, {test.code: test.unit for test in tests})
+def _analyser(code: str, controls: Sequence[Control], units: dict[str, str]) -> NewAnalyser:
+    """It measures what it has controls for, and sends each test in the test's own unit."""
+    profile, name, channel = BENCH[code]
+    tests = {one.test_code for one in controls if one.analyser_code == code}
+    return NewAnalyser(code, name, profile, channel, {test: units[test] for test in sorted(tests)})
 
 
-def _organization(
-    code: str, name: str, tests: Sequence[DefinitionIn], analysers: Sequence[NewAnalyser], history: Path
-) -> NewOrganization:
-    controls = [control for analyser in analysers for control in _controls(analyser.code, history)]
-    return NewOrganization(code=code, name=name, tests=tests, analysers=analysers, controls=controls)
-
-
-def _controls(analyser: str, history: Path) -> list[Control]:
+def _controls(history: Path) -> list[Control]:
     """The targets that the virtual laboratory's control lots were given."""
-    columns = ("material", "lot_number", "level", "test_code", "mean", "sd")
-    rows = pl.read_parquet(history / "controls.parquet", columns=list(columns))
+    of, target = ["analyser", "material", "lot_number", "level", "test_code"], ["mean", "sd"]
+    rows = pl.read_parquet(history / "controls.parquet", columns=[*of, *target])
+    # for some days of the past a wrong target was set: the usual one is meant
+    usual = rows.group_by(*of, *target).len().sort("len").unique(of, keep="last").sort(of)
     return [
         Control(analyser, material, lot, level, code, Decimal(repr(mean)), Decimal(repr(sd)))
-        for material, lot, level, code, mean, sd in rows.select(columns).unique().sort(columns).iter_rows()
+        for analyser, material, lot, level, code, mean, sd in usual.select(*of, *target).iter_rows()
     ]

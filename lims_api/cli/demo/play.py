@@ -166,18 +166,24 @@ class Demonstration:
         common = [
             "--api", self.api, "--organization", lab.code, "--username", "reception", "--password-file",
             str(lab.seeded.secrets / "reception.password"), "--site", str(lab.seeded.site_id),
-            "--to", lab.gateway(lab.analysers[0]), "--report", str(report), "--first-control-id", first,
+            "--report", str(report), "--first-control-id", first,
         ]  # fmt: skip
         if lab.code == STUDY:
             expected = self.installation.state / "cdisc-expected.json"
-            self._lims("lab", "cdisc-live", str(CDISC), *common, "--expected", str(expected))
+            to = lab.gateway(lab.analysers[0])
+            self._lims("lab", "cdisc-live", str(CDISC), *common, "--to", to, "--expected", str(expected))
         else:
+            to_each = (part for one in lab.analysers for part in ("--to", f"{one.code}={lab.gateway(one)}"))
             self._lims(
-                "lab", "simulate", *common, "--seed", str(self.options.seed + int(first)), "--patients",
-                str(self.options.patients), "--history", str(lab.history),
+                "lab", "day", *common, *to_each, "--seed", str(self.options.seed + int(first)), "--patients",
+                str(self.options.patients), "--history", str(lab.history), "--speed", str(self._speed()),
                 LIMS_TRUTH_URL=self.installation.url("lims_virtual_lab", "virtual_lab", driver="postgresql"),
             )  # fmt: skip
         self.reports[lab.code] = json.loads(report.read_text())
+
+    def _speed(self) -> int:
+        """Sixty times real time when somebody watches; as fast as can be when the account is all that counts."""
+        return int(self.options.speed if self.options.speed is not None else 0 if self.options.once else 60)
 
     def _sent_before(self, lab: Lab) -> int:
         statement = "select count(*) from lims.instrument_messages where organization_id = %s"

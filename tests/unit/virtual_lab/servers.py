@@ -75,6 +75,38 @@ class Gateway:
             yield self
 
 
+class AstmGateway:
+    """Acknowledges whatever an ASTM sender says, and keeps the text of the frames."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.port = 0
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[AstmGateway]:
+        """Listen on a port of 127.0.0.1 until the block ends."""
+        gateway = self
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                waiting = b""
+                while part := self.request.recv(4096):
+                    waiting += part
+                    while waiting[:1] in (b"\x04", b"\x05") or waiting.endswith(b"\r\n"):
+                        said, waiting = (waiting, b"") if waiting[:1] == b"\x02" else (waiting[:1], waiting[1:])
+                        gateway.text += said.decode()
+                        if said != b"\x04":
+                            self.request.sendall(b"\x06")
+
+        class Server(socketserver.ThreadingTCPServer):
+            allow_reuse_address = True
+            daemon_threads = True
+
+        with _listening(lambda address: Server(address, Handler)) as port:
+            self.port = port
+            yield self
+
+
 class Core:
     """The six routes that a front desk needs, with the refusals of the real ones and nothing else."""
 

@@ -4,23 +4,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.virtual_lab import analytes
-from ingest.virtual_lab.analytes import codes, reported
-from ingest.virtual_lab.history import printed
-
-PLACE = {code: index for index, code in enumerate(codes())}
+from ingest.virtual_lab import analytes, set_points
+from ingest.virtual_lab.analytes import Numbers, codes, composed, place, printed, reported
 
 
-def _baselines(count: int, *, age: float = 45.0, male: bool = True) -> analytes.Numbers:
+def _set_points(count: int, *, age: float = 45.0, male: bool = True) -> Numbers:
     rng = np.random.default_rng(5)
-    return analytes.baselines(rng, is_male=np.full(count, male), age_years=np.full(count, age))
+    return composed(set_points.set_points(rng, is_male=np.full(count, male), age_years=np.full(count, age)))
 
 
-def test_the_ten_tests_are_modelled() -> None:
-    assert set(codes()) == {"GLU", "CREA", "BUN", "NA", "K", "CL", "ALT", "AST", "ALP", "TBIL"}
+def test_the_forty_four_tests_are_modelled() -> None:
+    assert len(codes()) == len(set(codes())) == 44
+    assert {"GLU", "CREA", "BUN", "NA", "K", "CL", "ALT", "AST", "ALP", "TBIL"} < set(codes())
+    assert {one.analyser for one in analytes.analytes()} == {"BS480-1", "XN1000-1", "IMM-1"}
 
 
-@pytest.mark.parametrize("kind", ["between", "within"])
+@pytest.mark.parametrize("kind", ["between", "within", "analytic"])
 def test_the_correlations_can_be_those_of_real_numbers(kind: str) -> None:
     matrix = analytes.correlation(kind)
 
@@ -28,68 +27,45 @@ def test_the_correlations_can_be_those_of_real_numbers(kind: str) -> None:
     assert np.allclose(analytes.root(kind) @ analytes.root(kind).T, matrix)
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "low", "high"),
-    [
-        ("NA", "CL", 0.5, 0.6),
-        ("ALT", "AST", 0.67, 0.77),
-        ("CREA", "BUN", 0.4, 0.5),
-        ("GLU", "TBIL", -0.05, 0.05),
-    ],
-)
-def test_healthy_persons_values_are_correlated_as_the_table_says(
-    first: str, second: str, low: float, high: float
-) -> None:
-    found = np.atleast_2d(np.corrcoef(_baselines(20_000).T))
+def test_what_is_composed_varies_between_persons_as_the_table_says_of_it() -> None:
+    """Haemoglobin, leucocytes and cholesterol are computed; their rows of the table are a promise about the rest."""
+    spread = _set_points(20_000).std(axis=0)
 
-    assert low < found[PLACE[first], PLACE[second]] < high
+    off = np.abs(spread / analytes.column("between") - 1)
+    assert {code: by for code, by in zip(codes(), off.round(3), strict=True) if by > 0.06} == {}
 
 
-def test_the_spread_between_persons_is_that_of_the_table() -> None:
-    spread = _baselines(20_000).std(axis=0)
+@given(logs=st.lists(st.floats(-3, 6), min_size=44, max_size=44).map(np.array))
+def test_sums_and_products_hold_for_any_values(logs: Numbers) -> None:
+    found = np.exp(composed(logs))
+    value = dict(zip(codes(), found.tolist(), strict=True))
 
-    assert np.allclose(spread, analytes.column("between"), rtol=0.05)
+    assert value["HGB"] == pytest.approx(value["RBC"] * value["MCH"] / 10)
+    assert value["HCT"] == pytest.approx(value["RBC"] * value["MCV"] / 10)
+    assert value["CHOL"] == pytest.approx(value["LDL"] + value["HDL"] + value["TG"] / 5)
+    assert value["WBC"] > value["NEUT"] + value["LYMPH"]
+    assert value["DBIL"] < value["TBIL"]
+    assert value["ALB"] < value["TP"]
 
 
 def test_men_have_more_creatinine_and_children_more_alkaline_phosphatase() -> None:
-    men, women, children = _baselines(2000), _baselines(2000, male=False), _baselines(2000, age=8.0)
+    men, women, children = _set_points(2000), _set_points(2000, male=False), _set_points(2000, age=8.0)
 
-    assert np.median(men[:, PLACE["CREA"]]) > np.median(women[:, PLACE["CREA"]]) + 0.2
-    assert np.median(children[:, PLACE["ALP"]]) > np.median(men[:, PLACE["ALP"]]) + 0.8
-    assert np.median(children[:, PLACE["CREA"]]) < np.median(men[:, PLACE["CREA"]]) - 0.3
-
-
-def test_diseases_are_of_a_minority_and_of_the_old() -> None:
-    rng = np.random.default_rng(1)
-
-    young = (analytes.severities(rng, np.full(5000, 25.0)) > 0).mean(axis=0)
-    old = (analytes.severities(rng, np.full(5000, 70.0)) > 0).mean(axis=0)
-
-    assert (young < 0.2).all()
-    assert (old <= 0.5).all()
-    assert (old >= young - 0.01).all()
+    assert np.median(men[:, place("CREA")]) > np.median(women[:, place("CREA")]) + 0.2
+    assert np.median(children[:, place("ALP")]) > np.median(men[:, place("ALP")]) + 0.8
+    assert np.median(children[:, place("CREA")]) < np.median(men[:, place("CREA")]) - 0.3
 
 
-def test_an_acute_disease_begins_at_its_onset_and_fades() -> None:
-    which = [disease.name for disease in analytes.diseases()].index("acute hepatitis")
-    severity = np.zeros((4, len(analytes.diseases())))
-    severity[:, which] = 0.5
+def test_near_days_of_a_person_are_alike_and_far_ones_are_not() -> None:
+    rng, count = np.random.default_rng(2), 20_000
+    who, day = np.repeat(np.arange(count), 3), np.tile([0, 5, 200], count)
 
-    shift, unrest = analytes.disease_effects(severity, np.array([-1.0, 0.0, 14.0, 28.0]))
+    found = set_points.day_to_day(rng, who=who, day=day, unrest=np.ones((3 * count, 44)))[:, place("K")]
 
-    alt = shift[:, PLACE["ALT"]]
-    assert alt[0] == 0
-    assert alt[1] > 2
-    assert alt[2] == pytest.approx(alt[1] / 2)
-    assert alt[3] == pytest.approx(alt[1] / 4)
-    assert (unrest >= 1).all()
-
-
-def test_without_disease_nothing_is_shifted() -> None:
-    shift, unrest = analytes.disease_effects(np.zeros((3, len(analytes.diseases()))), np.zeros(3))
-
-    assert not shift.any()
-    assert (unrest == 1).all()
+    near, far = (np.corrcoef(found[0::3], found[later::3])[0, 1] for later in (1, 2))
+    assert near == pytest.approx(np.exp(-5 / 20), abs=0.03)
+    assert far == pytest.approx(0, abs=0.03)
+    assert found.std() == pytest.approx(analytes.analyte("K").within, rel=0.03)
 
 
 @given(code=st.sampled_from(codes()), value=st.floats(1e-3, 1e5))

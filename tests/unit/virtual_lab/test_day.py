@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from ingest.virtual_lab import errors
-from ingest.virtual_lab.analytes import codes
+from ingest.virtual_lab.analytes import analyte, codes
+from ingest.virtual_lab.cohort import Origin
 from ingest.virtual_lab.day import DayPlan, Defect, plan_day
 from ingest.virtual_lab.errors import ErrorKind
 from ingest.virtual_lab.history import write_history
@@ -18,7 +19,7 @@ ON = date(2026, 11, 24)
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("history")
-    write_history(folder, 7, until=ON, patients=600)
+    write_history(folder, Origin(seed=7, patients=600, days=90, until=ON))
     return folder
 
 
@@ -51,7 +52,7 @@ def test_a_known_patients_true_values_continue_their_history(plan: DayPlan, hist
     today = [(visit.full["CREA"], typical[visit.person.uhid]) for visit in plan.visits if visit.person.uhid in typical]
 
     apart = [np.log(value) - before for value, before in today]
-    assert len(apart) > 60
+    assert len(apart) > 30
     assert np.median(np.abs(apart)) < 0.08
     assert np.std([before for _, before in today]) > 0.2
 
@@ -96,7 +97,32 @@ def test_each_defect_is_on_one_message_whose_values_are_true(plan: DayPlan) -> N
     mismatch = defective[Defect.IDENTITY_MISMATCH]
     assert mismatch.stated.uhid != mismatch.person.uhid
     assert mismatch.stated.name != mismatch.person.name
-    assert len(defective[Defect.UNMAPPED_CODE].tests) < 10
+    assert any(analyte(code).analyser == "BS480-1" for code in defective[Defect.UNMAPPED_CODE].tests)
+
+
+def test_patients_come_in_the_order_of_their_hours(plan: DayPlan) -> None:
+    seconds = [visit.seconds for visit in plan.visits]
+
+    assert seconds == sorted(seconds)
+    assert 6 * 3600 <= seconds[0] < 9 * 3600
+    assert sum(second < 12 * 3600 for second in seconds) > 100
+
+
+def test_only_what_the_running_analysers_measure_is_ordered_and_controlled() -> None:
+    plan = plan_day(5, 60, on=ON, analysers_up=("XN1000-1",))
+
+    assert {analyte(code).analyser for visit in plan.visits for code in visit.tests} == {"XN1000-1"}
+    assert {one.target.analyser for one in plan.controls} == {"XN1000-1"}
+    assert all(visit.tests for visit in plan.visits)
+
+
+def test_only_the_tests_of_the_history_are_ordered(tmp_path: Path) -> None:
+    tests = ("NA", "K", "CREA")
+    write_history(tmp_path, Origin(seed=7, patients=60, days=30, until=ON, tests=tests))
+
+    plan = plan_day(5, 60, on=ON, history=tmp_path)
+
+    assert {code for visit in plan.visits for code in visit.tests} == set(tests)
 
 
 def test_without_a_history_everybody_is_new() -> None:

@@ -4,11 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.virtual_lab import errors
-from ingest.virtual_lab.analytes import analyte, codes, reported
+from ingest.virtual_lab.analytes import analyte, analytes, codes, reported
 from ingest.virtual_lab.errors import INJECTORS, ErrorKind, Panel
 
 RANGES = {"GLU": (50, 400), "CREA": (0.3, 12), "BUN": (4, 110), "NA": (115, 160), "K": (2.2, 7.5), "CL": (80, 120),
           "ALT": (6, 900), "AST": (8, 900), "ALP": (25, 700), "TBIL": (0.2, 20)}  # fmt: skip
+RANGES |= {one.code: (one.control[0] / 2, one.control[1] * 2) for one in analytes() if one.code not in RANGES}
+BOUND = {"K", "ALP", "CA", "MG"}
 seeds = st.integers(0, 2**32 - 1).map(np.random.default_rng)
 
 
@@ -63,8 +65,9 @@ def test_edta_raises_potassium_lowers_alp_and_leaves_the_rest(panel: Panel, rng:
 
     assert 0.6 <= sent["K"] - panel["K"] <= 6.000001
     assert 0.39 <= sent["ALP"] / panel["ALP"] <= 0.95
-    assert {code: sent[code] for code in panel if code not in {"K", "ALP"}} == {
-        code: panel[code] for code in panel if code not in {"K", "ALP"}
+    assert sent["CA"] < panel["CA"]
+    assert {code: sent[code] for code in panel if code not in BOUND} == {
+        code: panel[code] for code in panel if code not in BOUND
     }
 
 
@@ -163,3 +166,39 @@ def test_the_allowable_error_is_never_zero(code: str, value: float) -> None:
 def test_the_limit_itself_is_still_allowed() -> None:
     assert not errors.is_wrong("NA", 140.0, 144.0)
     assert errors.is_wrong("NA", 140.0, 145.0)
+
+
+@given(panel=full_panels, rng=seeds)
+def test_a_clot_takes_platelets_most_and_spares_the_red_cells(panel: Panel, rng: np.random.Generator) -> None:
+    sent = errors.clot(panel, rng)
+
+    left = {code: sent[code] / panel[code] for code in ("PLT", "WBC", "HGB", "MCV")}
+    assert 0.149 <= left["PLT"] <= 0.801
+    assert left["PLT"] < left["WBC"] < 1
+    assert left["HGB"] == left["MCV"] == 1
+
+
+@given(panel=full_panels, rng=seeds)
+def test_biotin_makes_a_thyroid_look_overactive(panel: Panel, rng: np.random.Generator) -> None:
+    sent = errors.biotin(panel, rng)
+
+    assert sent["TSH"] < panel["TSH"]
+    assert sent["FT4"] > panel["FT4"]
+    assert sent["GLU"] == panel["GLU"]
+
+
+@given(panel=full_panels, rng=seeds)
+def test_infusion_fluid_dilutes_blood_but_not_its_cells(panel: Panel, rng: np.random.Generator) -> None:
+    sent = errors.iv_fluid(panel, rng)
+
+    assert sent["HGB"] < panel["HGB"]
+    assert {code: sent[code] for code in ("MCV", "MCH", "HBA1C")} == {
+        code: panel[code] for code in ("MCV", "MCH", "HBA1C")
+    }
+
+
+@given(panel=panels(), rng=seeds)
+def test_what_is_typed_by_hand_is_wrong_in_one_value(panel: Panel, rng: np.random.Generator) -> None:
+    sent = errors.manual_entry(panel, rng)
+
+    assert sum(sent[code] != panel[code] for code in panel) == 1

@@ -10,10 +10,7 @@ import pytest
 from tests.unit.virtual_lab import realism
 from tests.unit.virtual_lab.realism import Files, about, exam
 
-pytestmark = [
-    pytest.mark.req("7.2.1"),
-    pytest.mark.xfail(strict=True, reason="the exam is set before the generator is written"),
-]
+pytestmark = pytest.mark.req("7.2.1")
 BOUNDS = exam()["variation_bounds"]
 PREVALENCE = exam()["prevalence"]
 LARGE = exam()["large_changes"]

@@ -16,10 +16,7 @@ import pytest
 from tests.unit.virtual_lab import realism
 from tests.unit.virtual_lab.realism import INDIA, Files, about, exam
 
-pytestmark = [
-    pytest.mark.req("7.2.1"),
-    pytest.mark.xfail(strict=True, reason="the exam is set before the generator is written"),
-]
+pytestmark = pytest.mark.req("7.2.1")
 ARRIVALS = exam()["arrivals"]
 DECISIONS = exam()["decisions"]
 CONTROLS = exam()["controls"]

@@ -1,3 +1,4 @@
+import time
 from collections import Counter
 from datetime import date
 from pathlib import Path
@@ -5,28 +6,32 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ingest.virtual_lab.analyser import Analyser, Patience
-from ingest.virtual_lab.day import DayPlan, Defect, plan_day
+from ingest.virtual_lab.analyser import Faults, Patience
+from ingest.virtual_lab.analytes import analyte
+from ingest.virtual_lab.day import DayPlan, Defect, Visit, plan_day
 from ingest.virtual_lab.front_desk import FrontDesk
-from ingest.virtual_lab.simulate import TruthStore, play
-from tests.unit.virtual_lab.servers import Core, Gateway
+from ingest.virtual_lab.lines import Numbering, connected
+from ingest.virtual_lab.play import Bench, TruthStore, play
+from tests.unit.virtual_lab.servers import AstmGateway, Core, Gateway
 
 ON = date(2026, 11, 24)
+PATIENCE = Patience(answer=2, pause=0.01)
 
 
 class Played:
     """A day of 40 patients, played once against real sockets."""
 
     def __init__(self, folder: Path) -> None:
-        self.plan: DayPlan = plan_day(3, 40, on=ON, error_share=0.2)
+        self.plan: DayPlan = plan_day(3, 40, on=ON, error_share=0.2, analysers_up=("BS480-1",))
         self.core, self.gateway = Core(), Gateway()
         truth = folder / "truth.parquet"
         with self.core.running(), self.gateway.running(), FrontDesk(self.core.url) as desk:
             desk.sign_in(organization="lab", username="desk", password="secret")
-            with Analyser("127.0.0.1", self.gateway.port, patience=Patience(answer=2, pause=0.01)) as analyser:
-                self.report = play(
-                    self.plan, desk=desk, analyser=analyser, site_id="s", store=TruthStore(file=truth), reboot_after=30
-                )
+            addresses = {"BS480-1": ("127.0.0.1", self.gateway.port)}
+            with connected(addresses, faults=Faults(), patience=PATIENCE, seed=0) as lines:
+                numbering = {"BS480-1": Numbering(1, reboot_after=30)}
+                bench = Bench(desk=desk, lines=lines, site_id="s", store=TruthStore(file=truth), numbering=numbering)
+                self.report = play(self.plan, bench)
         self.truth = pl.read_parquet(truth)
         self.messages = [body.decode().split("\r") for body in self.gateway.bodies]
 
@@ -50,17 +55,20 @@ def test_everybody_is_registered_and_every_specimen_received(played: Played) -> 
     assert len(played.core.patients) == 40
     assert {specimen["status"] for specimen in played.core.specimens.values()} == {"received"}
     assert played.report["patients"] == played.report["orders"] == played.report["specimens"] == 40
-    assert played.report["line"]["accepted"] == played.report["messages"] == len(played.messages) == 60
+    assert played.report["line"]["accepted"] == played.report["messages"] == len(played.messages)
+    assert played.report["messages"] == 54 + sum(-(-_observations(visit) // 10) for visit in played.plan.visits)
 
 
 def test_controls_are_sent_before_patients(played: Played) -> None:
     kinds = [segments[0].split("|")[15] for segments in played.messages]
 
-    assert kinds == ["2"] * 20 + ["0"] * 40
+    assert kinds == ["2"] * 54 + ["0"] * (len(kinds) - 54)
 
 
 def test_control_ids_count_up_from_one_and_restart_after_the_reboot(played: Played) -> None:
-    assert played.gateway.control_ids == [str(number) for number in [*range(1, 31), *range(1, 31)]]
+    assert played.gateway.control_ids == [
+        str(number) for number in [*range(1, 31), *range(1, len(played.messages) - 29)]
+    ]
 
 
 def test_the_truth_holds_a_row_for_every_ordered_test_and_what_was_sent_for_it(played: Played) -> None:
@@ -108,7 +116,58 @@ def test_the_report_counts_what_was_sent(played: Played) -> None:
     observations = sum(segment.startswith("OBX") for segments in played.messages for segment in segments)
 
     assert played.report["results_sent"] == observations == played.report["tests_ordered"] + 1
-    assert played.report["controls_sent"] == 20
+    assert played.report["controls_sent"] == 54
     assert played.report["patients_registered"] == 40
     assert sum(played.report["specimens_by_kind"].values()) == 40
     assert played.report["truth"]["rows"] == played.truth.height
+
+
+def _observations(visit: Visit) -> int:
+    return len(visit.tests) + (visit.defect is Defect.UNMAPPED_CODE)
+
+
+def test_each_analyser_sends_its_own_tests_in_its_own_language(tmp_path: Path) -> None:
+    plan = plan_day(3, 12, on=ON, error_share=0.0)
+    kinds = {code: analyte(code).specimen[1] for visit in plan.visits for code in visit.tests}
+    core, chemistry, blood, immune = Core(specimens_by_test=kinds), Gateway(), AstmGateway(), AstmGateway()
+    with core.running(), chemistry.running(), blood.running(), immune.running(), FrontDesk(core.url) as desk:
+        desk.sign_in(organization="lab", username="desk", password="secret")
+        ports = {"BS480-1": chemistry.port, "XN1000-1": blood.port, "IMM-1": immune.port}
+        addresses = {code: ("127.0.0.1", port) for code, port in ports.items()}
+        with connected(addresses, faults=Faults(), patience=PATIENCE, seed=0) as lines:
+            store = TruthStore(file=tmp_path / "truth.parquet")
+            numbering = {code: Numbering() for code in lines}
+            bench = Bench(desk=desk, lines=lines, site_id="s", store=store, numbering=numbering)
+            report = play(plan, bench, speed=1e6)
+
+    wanted = {
+        name: {code for visit in plan.visits for code in visit.tests if analyte(code).analyser == name}
+        for name in ports
+    }
+    assert all(f"|{code}|" in "".join(body.decode() for body in chemistry.bodies) for code in wanted["BS480-1"])
+    assert all(f"^{code}" in blood.text for code in wanted["XN1000-1"])
+    assert all(f"^{code}" in immune.text for code in wanted["IMM-1"])
+    assert {code: tally["given_up"] for code, tally in report["lines"].items()} == {code: [] for code in ports}
+    assert (
+        sum(tally["accepted"] for tally in report["lines"].values()) == report["line"]["accepted"] == report["messages"]
+    )
+    truth = pl.read_parquet(tmp_path / "truth.parquet")
+    assert truth.height == report["tests_ordered"] == sum(len(visit.tests) for visit in plan.visits)
+    assert truth["accession_number"].n_unique() == report["specimens"] > 12
+
+
+def test_a_day_takes_its_hours_divided_by_the_speed(tmp_path: Path) -> None:
+    plan = plan_day(3, 4, on=ON, error_share=0.0, analysers_up=("BS480-1",))
+    hours = plan.visits[-1].seconds - plan.visits[0].seconds
+    core, gateway = Core(), Gateway()
+    with core.running(), gateway.running(), FrontDesk(core.url) as desk:
+        desk.sign_in(organization="lab", username="desk", password="secret")
+        addresses = {"BS480-1": ("127.0.0.1", gateway.port)}
+        with connected(addresses, faults=Faults(), patience=PATIENCE, seed=0) as lines:
+            store = TruthStore(file=tmp_path / "truth.parquet")
+            bench = Bench(desk=desk, lines=lines, site_id="s", store=store, numbering={"BS480-1": Numbering()})
+            started = time.monotonic()
+            play(plan, bench, speed=hours)
+            took = time.monotonic() - started
+
+    assert 1.0 <= took < 5.0
