@@ -103,15 +103,23 @@ class FrontDesk:
         return _text(self._post("/v1/patients", body), "id")
 
     def place_order(
-        self, patient_id: str, *, site_id: str, priority: str, tests: tuple[str, ...], placed_at: datetime
+        self,
+        patient_id: str,
+        *,
+        site_id: str,
+        priority: str,
+        tests: tuple[str, ...],
+        placed_at: datetime,
+        language: str,
     ) -> PlacedOrder:
-        """Order tests for a patient, as taken at `placed_at`."""
+        """Order tests for a patient, as taken at `placed_at`, with the report in `language`."""
         body = {
             "patient_id": patient_id,
             "site_id": site_id,
             "priority": priority,
             "tests": list(tests),
             "placed_at": placed_at.isoformat(),
+            "language": language,
         }
         answer = self._post("/v1/orders", body)
         return PlacedOrder(id=_text(answer, "id"), order_number=_text(answer, "order_number"))
@@ -160,6 +168,7 @@ def attend(
         priority=priority,
         tests=tests,
         placed_at=collected_at - ORDERED_BEFORE,
+        language=person.report_language,
     )
     specimens = desk.collect(order.id, tests=tests, at=collected_at)
     for specimen in specimens:

@@ -44,6 +44,11 @@ class Person:
     birth_on: date
     birth_precision: str
 
+    @property
+    def report_language(self) -> str:
+        """What they ask their report in, at every visit: Hindi for one in three, English for the others."""
+        return "hi" if sum(self.uhid.encode()) % 3 == 0 else "en"
+
 
 @cache
 def regions() -> tuple[dict[str, Any], ...]:

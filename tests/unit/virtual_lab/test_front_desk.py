@@ -50,6 +50,7 @@ def test_a_new_patient_is_registered_and_the_specimen_brought_to_the_bench() -> 
     (order,) = core.orders
     assert (order["patient_id"], order["site_id"], order["priority"]) == ("p-VL1", "s", "urgent")
     assert (order["tests"], order["placed_at"] < AT.isoformat()) == (["GLU", "K"], True)
+    assert order["language"] == PERSON.report_language
     (specimen,) = attended.specimens
     assert specimen.tests == ("GLU", "K")
     kept = core.specimens[specimen.accession_number]
