@@ -127,6 +127,7 @@ def downloaded(page: Page, label: str) -> Path:
     return Path(coming.value.path())
 
 
+@pytest.mark.req("0.5")
 @pytest.mark.req("3.10.1")
 @pytest.mark.req("3.6.3")
 def test_a_manager_sees_every_page_and_nothing_is_asked_of_other_servers(
