@@ -16,7 +16,8 @@ from lims_api.lineage.known import Copied, Entry, Known
 _SNAPSHOT = re.compile(r"(\d+):(\d+):([\d,]*)")
 _TEXTS = (
     "organization_id", "order_id", "specimen_id", "site_id", "test_code", "loinc", "comparator", "unit", "flag", "sex",
-    "analyser_id", "entry", "status", "corrects_id", "is_automatic", "model_version", "age_days", "version",
+    "analyser_id", "entry", "status", "corrects_id", "is_automatic", "model_version",
+    "rules_version", "age_days", "version",
 )  # fmt: skip
 _NUMBERS = ("value", "reference_low", "reference_high", "critical_low", "critical_high", "risk")
 _TIMES = ("occurred_at", "available_at", "authorised_at", "recorded_at")

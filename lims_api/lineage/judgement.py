@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from lims_api.catalogue.models import ResultKind
 from lims_api.lineage.chain import Link, Pair, Step, absent, compared
 from lims_api.lineage.known import Known, Version
 from lims_api.results.autoverification import RULES_VERSION, Facts, Reason, reasons_to_hold
@@ -72,7 +73,7 @@ def _of_text(known: Known) -> Derived | None:
     """The limits are quoted: a source's own, or those of the version that was corrected."""
     result = known.result
     found = _NUMBER.fullmatch(result.value_text)
-    if found is None:
+    if found is None or known.definition.kind is not ResultKind.NUMERIC:
         return None
     value = Decimal(found[1])
     return Derived(value, known.definition.unit, flag(value, result.comparator, *_frozen(result)))
