@@ -155,7 +155,7 @@ def _codes() -> Iterator[str]:
 
 def _organization(codes: tuple[str, ...]) -> NewOrganization:
     tests = example_tests()
-    glucose = tests[0]
+    glucose = next(test for test in tests if test.code == "GLU")
     tests += [
         glucose.model_copy(update={"code": code, "name": f"Test {code}"}) for code in codes if code.startswith("X")
     ]
