@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from lims_api.lineage.chain import Link, Pair, Step, absent, compared
 from lims_api.lineage.known import Known, ReportFile, Version
+from lims_api.reports.wording import number_text
 from lims_api.results.models import Entry, ResultStatus, StandingAuthorisation
 
 
@@ -101,7 +103,6 @@ def shown_by(version: Version, versions: list[Version], released_at: datetime) -
 
 
 def _report(known: Known) -> Link:
-    result = known.result
     if not known.reports:
         return absent(Step.REPORT, _why_unreported(known))
     facts = {"reports": [_said_of(file) for file in known.reports]}
@@ -112,15 +113,19 @@ def _report(known: Known) -> Link:
         name = f"{file.order_number}/{file.report.version}"
         pairs.append((f"file of {name}", "", file.problem))
         if file.line is not None:
-            pairs.append((f"line of {name}", _line(result), {key: file.line.get(key) for key in _line(result)}))
+            shown = _line(known)
+            pairs.append((f"line of {name}", shown, {key: file.line.get(key) for key in shown}))
     return compared(Step.REPORT, pairs, facts)
 
 
-def _line(result: Any) -> dict[str, Any]:
-    """What the report's part for computers says of a result."""
+def _line(known: Known) -> dict[str, Any]:
+    """What the report's part for computers says of a result: the value with the digits that are printed."""
+    result = known.result
+    value = None if result.value is None else Decimal(number_text(result.value, known.definition.decimals))
+    unit = result.unit if value is not None else None
     return {
-        "id": str(result.id), "test": result.test_code, "value": None if result.value is None else str(result.value),
-        "comparator": result.comparator, "unit": result.unit, "flag": result.flag, "version": result.version,
+        "loinc": result.loinc, "value": value, "comparator": result.comparator if value is not None else None,
+        "unit": unit or None, "flag": result.flag,
     }  # fmt: skip
 
 

@@ -13,8 +13,9 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from ingest.decode import Received, decode
-from ingest.instruments.profile import load
+from ingest.decode import decode
+from ingest.instruments.shipped import load
+from ingest.received import Received
 from lims_api.cli.asking import Asked
 from lims_api.core.clock import utc_now
 from lims_api.core.db.bootstrap import OWNS, make_databases

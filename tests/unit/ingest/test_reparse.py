@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from ingest.contract import Message
 from ingest.decode import decode
-from ingest.instruments.profile import ProfileUnknown, load
+from ingest.instruments.shipped import ProfileUnknown, load
 from ingest.reparse import Profiles, answers, places
 from tests.unit.ingest.transmissions import AT, DATA, oru, received
 

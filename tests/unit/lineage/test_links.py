@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -129,13 +130,21 @@ def _pdf(content: bytes) -> bytes:
 
 
 def test_a_reports_part_for_computers_is_read_out_of_its_file() -> None:
-    whole = _pdf(zlib.compress(b'{"results": [{"id": "' + str(UUID(int=1)).encode() + b'", "value": "85"}]}'))
+    observation = {
+        "resourceType": "Observation", "id": str(UUID(int=1)), "code": {"coding": [{"code": "2345-7"}]},
+        "valueQuantity": {"value": 4.1, "unit": "mg/dL", "comparator": "<"},
+        "interpretation": [{"coding": [{"code": "L"}]}],
+    }  # fmt: skip
+    content = json.dumps({"entry": [{"resource": {"resourceType": "Patient"}}, {"resource": observation}]})
+    whole = _pdf(zlib.compress(content.replace("4.1", "4.10").encode()))
 
-    assert (line_of(whole, UUID(int=1)) or {})["value"] == "85"
+    assert line_of(whole, UUID(int=1)) == {
+        "loinc": "2345-7", "value": Decimal("4.10"), "comparator": "<", "unit": "mg/dL", "flag": "L",
+    }  # fmt: skip
     assert line_of(whole, UUID(int=2)) == {}
 
 
-@pytest.mark.parametrize("content", [b"", b"no stream", zlib.compress(b"[not JSON")])
+@pytest.mark.parametrize("content", [b"", b"no stream", zlib.compress(b"[not JSON"), zlib.compress(b'{"results": []}')])
 def test_a_file_without_a_readable_part_says_nothing(content: bytes) -> None:
     assert line_of(_pdf(content), UUID(int=1)) is None
     assert line_of(b"%PDF", UUID(int=1)) is None
