@@ -24,7 +24,7 @@ from ingest.instruments.profile import Profile
 from ingest.instruments.shipped import ProfileUnknown, load, names, read
 from ingest.received import Received
 
-_MEASUREMENT = {"hl7": re.compile(rb"OBX[^A-Za-z0-9\r\n][^\r\n]*"), "astm": re.compile(rb"R[^A-Za-z0-9\r\n][^\r\n]*")}
+_MEASUREMENT = {"hl7": re.compile(rb"OBX[^\r\n]*"), "astm": re.compile(rb"R[^\r\n]*")}
 
 
 class Question(BaseModel):
@@ -91,7 +91,7 @@ def _answer(question: Question, profiles: Profiles) -> dict[str, Any]:
 def places(message: Message) -> list[list[tuple[int, int]]]:
     """Where each group's measurements (OBX, or R records) stand in the transmission: offset and length in bytes.
 
-    A group whose records are not as many as its observations has none: one cannot say which is which.
+    An observation's number is its record's; where a group has no such record, as a control's in its OBR, it has none.
     """
     start = len(message.envelope)
     found = []
@@ -100,7 +100,9 @@ def places(message: Message) -> list[list[tuple[int, int]]]:
         of_group = [
             (start + one.start(), one.end() - one.start()) for one in records if _begins(group.raw, one.start())
         ]
-        found.append(of_group if len(of_group) == len(group.observations) else [])
+        numbers = [observation.sequence for observation in group.observations]
+        known = all(0 < number <= len(of_group) for number in numbers)
+        found.append([of_group[number - 1] for number in numbers] if known else [])
         start += len(group.raw)
     return found
 

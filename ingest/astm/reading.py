@@ -10,7 +10,7 @@ from ingest.contract import Control, Observation
 from ingest.instruments.astm_profile import AstmProfile
 from ingest.instruments.profile import first
 from ingest.instruments.reading import moment, trusted
-from ingest.instruments.values import number
+from ingest.instruments.values import number as number_of
 
 Context = Mapping[str, Record]
 COMMENTED = "COMMENT"
@@ -47,23 +47,29 @@ class GroupReader:
         self._zone = zone
 
     def observations(self, context: Context, records: Sequence[Record]) -> tuple[Observation, ...]:
-        """Every value. What the analyser says of the whole specimen stands on each as a flag."""
+        """Every value. What the analyser says of the whole specimen stands on each as a flag.
+
+        An observation's number is that of its R among all of them, so that its bytes can be found again.
+        """
         remarks = [code for record in records if (code := self._remark(record))]
         found: list[Observation] = []
-        order = dict(context)
+        order, number = dict(context), 0
         for position, record in enumerate(records):
             if record.type == "O":
                 order["O"] = record
-            elif record.type == "R" and self._is_value(record):
+            if record.type != "R":
+                continue
+            number += 1
+            if self._is_value(record):
                 flags = (*self._flags(record), *remarks, *_commented(records[position + 1 :]))
-                found.append(self._observation(len(found) + 1, {**order, "R": record}, record, flags))
+                found.append(self._observation(number, {**order, "R": record}, record, flags))
         return tuple(found)
 
     def _observation(self, sequence: int, context: Context, record: Record, flags: Iterable[str]) -> Observation:
         places = self._profile.observation
         code = first(places.code, context) or ""
         value_text = _value(record, places.value.field)
-        comparator, value = number(value_text)
+        comparator, value = number_of(value_text)
         return trusted(
             Observation,
             {

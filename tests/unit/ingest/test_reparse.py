@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from ingest.astm.link import unframed
 from ingest.contract import Message
 from ingest.decode import decode
 from ingest.instruments.shipped import ProfileUnknown, load
@@ -52,6 +53,24 @@ def test_each_place_holds_the_observations_own_record() -> None:
     texts = [body()[offset : offset + length].decode() for offset, length in found]
     assert [text.split("|")[3] for text in texts] == [one.code for one in message.groups[0].observations]
     assert all(text.startswith("OBX|") for text in texts)
+
+
+def test_a_value_among_remarks_and_pictures_is_found_by_its_number() -> None:
+    (transmission,) = unframed((DATA / "sysmex_xn.astm").read_bytes())
+    sent = transmission.body.replace(b"R|1|^^^^WBC", b"R|0|^^^^SCAT_X|PNG\rR|1|^^^^WBC")
+    message = decode(received(sent), load("sysmex_xn"))
+
+    ((*found,),) = places(message)
+
+    assert [sent[offset : offset + length].split(b"|")[2] for offset, length in found] == [
+        b"^^^^WBC^1", b"^^^^RBC^1", b"^^^^HGB^1", b"^^^^PLT^1", b"^^^^NEUT#^1",
+    ]  # fmt: skip
+
+
+def test_a_control_in_its_obr_has_no_place() -> None:
+    message = decode(received((DATA / "mindray_bs_control.hl7").read_bytes()), load("mindray_bs"))
+
+    assert places(message) == [[]]
 
 
 @given(st.lists(st.sampled_from(["OBX|1|NM|GLU||85|mg/dL", "OBR|1|S1", "PID|1", "NTE|1|OBX|", "OBX", "ZOB|OBX|1"])))
