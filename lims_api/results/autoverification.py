@@ -6,7 +6,7 @@ Nothing overrides a gate, and the model may only add a hold. Whatever is missing
 from dataclasses import dataclass
 from enum import StrEnum
 
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 """Changed with every change of a gate or rule: standing authorisations name it and lapse with it."""
 
 

@@ -226,7 +226,7 @@ class Judge:
             is_authorised=is_authorised,
             is_repeat=verdict.corrects_id is not None or specimen.measured[definition.code] > 1,
             delta_exceeded=change is not None and change.exceeded,
-            model_usable=model is not None or not self.services.model_required,
+            model_usable=not self.services.model_required or _has_a_word(model, verdict, risk),
             model_holds=risk.holds,
         )
 
@@ -299,6 +299,12 @@ def _scopes(candidate: Candidate) -> tuple[tuple[str, str], ...]:
 
 def _float(value: Decimal | None) -> float | None:
     return None if value is None else float(value)
+
+
+def _has_a_word(model: RiskModel | None, verdict: Verdict, risk: Risk) -> bool:
+    """A model that does not know a test is as good as none; what it is never asked about, other gates hold."""
+    never_asked = verdict.value is None or verdict.definition.is_restricted
+    return model is not None and (never_asked or risk.risk is not None)
 
 
 def _evidence(change: Delta | None, risk: Risk, offset_ms: int) -> dict[str, Any]:

@@ -349,7 +349,7 @@ def test_a_later_measurement_is_held_and_the_first_stays(lab: Laboratory) -> Non
 def test_a_definition_that_nobody_approved_releases_nothing(lab: Laboratory) -> None:
     held = lab.measure(UNAPPROVED)
 
-    assert held.reasons(UNAPPROVED) == [Reason.UNAPPROVED_DEFINITION]
+    assert Reason.UNAPPROVED_DEFINITION in held.reasons(UNAPPROVED)
     refused = lab.call("POST", "/v1/results/authorise", {"result_ids": [held.line(UNAPPROVED)["id"]]})
     assert (refused.status_code, refused.json()["type"].rsplit("/")[-1]) == (409, "not-authorisable")
 
@@ -383,7 +383,7 @@ def test_a_test_that_became_restricted_is_so_for_orders_of_before(lab: Laborator
     lab.control(0.1, "HBSAG")
     sign(lab, tests=["HBSAG"])
     before, drawn = lab.measure("HBSAG", values={"HBSAG": "85"}), lab.draw("HBSAG")
-    assert before.reasons("HBSAG") == []
+    assert before.reasons("HBSAG") == [Reason.MODEL_UNUSABLE]
     with lab.session("pathologist") as session:
         catalogue.add_version(session, plain.model_copy(update={"is_restricted": True}))
         catalogue.approve(session, "HBSAG")
@@ -633,10 +633,23 @@ def test_a_laboratory_may_choose_to_go_by_its_rules_alone_under_a_signature_for_
     assert (before, after) == ([Reason.NO_STANDING_AUTHORISATION], [])
 
 
-def test_the_model_has_no_opinion_on_a_test_it_does_not_know(lab: Laboratory) -> None:
-    held = lab.measure(UNAPPROVED)
+@pytest.mark.req("12.1")
+def test_a_test_that_the_model_does_not_know_is_held_also_under_a_signature(lab: Laboratory) -> None:
+    """Approved, signed for, in control, within every limit: and nothing but the model's silence against it."""
+    unknown = lab.definitions["GLU"].model_copy(update={"code": "FRUCT", "loinc": "14427-2"})
+    with lab.session("pathologist") as session:
+        catalogue.add_version(session, unknown)
+        catalogue.approve(session, "FRUCT")
+        equipment.map_code(session, lab.analyser, "FRUCT", test_code="FRUCT", unit_sent=unknown.unit)
+        lab._targets(session, lab.analyser, "FRUCT")
+    lab = _knowing(lab, FRUCT=unknown)
+    lab.control(0.1, "FRUCT")
+    sign(lab, tests=["FRUCT"])
 
-    assert held.detail(UNAPPROVED)["result"]["risk"] is None
+    held = lab.measure("FRUCT", values={"FRUCT": "85"})
+
+    assert held.reasons("FRUCT") == [Reason.MODEL_UNUSABLE]
+    assert held.detail("FRUCT")["result"]["risk"] is None
 
 
 def test_a_factor_of_the_code_map_is_applied_once(lab: Laboratory) -> None:

@@ -20,7 +20,7 @@ from lims_api.equipment import service as equipment
 from lims_api.orders import service as orders
 from lims_api.orders.schemas import OrderIn
 from lims_api.results import service
-from lims_api.results.autoverification import Reason
+from lims_api.results.autoverification import RULES_VERSION, Reason
 from lims_api.specimens import service as specimens
 from lims_api.specimens.models import RejectionReason
 from tests.integration.laboratory import RESTRICTED, UNAPPROVED, Answer, Drawn, Laboratory, Measured, message
@@ -472,7 +472,7 @@ def _held_ids(lab: Laboratory, by: str) -> set[str]:
 @pytest.mark.req("12.4")
 def test_nobody_signs_for_automatic_release_of_a_restricted_test(lab: Laboratory) -> None:
     body = {
-        "rules_version": "1", "model_version": "7", "test_codes": ["GLU", RESTRICTED],
+        "rules_version": RULES_VERSION, "model_version": "7", "test_codes": ["GLU", RESTRICTED],
         "valid_to": (utc_now() + timedelta(days=1)).isoformat(),
     }  # fmt: skip
 
@@ -498,7 +498,7 @@ def test_nobody_signs_for_automatic_release_of_a_restricted_test(lab: Laboratory
 )
 def test_what_cannot_be_signed(lab: Laboratory, changed: dict[str, Any], refusal: tuple[int, str]) -> None:
     body = {
-        "rules_version": "1", "model_version": "7", "test_codes": ["GLU"],
+        "rules_version": RULES_VERSION, "model_version": "7", "test_codes": ["GLU"],
         "valid_to": (utc_now() + timedelta(days=1)).isoformat(),
     } | changed  # fmt: skip
 
@@ -508,7 +508,7 @@ def test_what_cannot_be_signed(lab: Laboratory, changed: dict[str, Any], refusal
 @pytest.mark.req("12.1")
 def test_a_signature_is_its_signatorys_act_on_record(lab: Laboratory) -> None:
     body = {
-        "rules_version": "1", "model_version": "to be", "test_codes": ["K", "GLU", "K"],
+        "rules_version": RULES_VERSION, "model_version": "to be", "test_codes": ["K", "GLU", "K"],
         "valid_to": (utc_now() + timedelta(days=1)).isoformat(),
     }  # fmt: skip
 
