@@ -31,7 +31,7 @@ KINDS: dict[str, tuple[int, int]] = {
     "expired": (8, 12),
     "repeated_until_in": (6, 12),
 }
-SHIFTS = (2.5, 4.0)
+SHIFTS = (3.0, 4.0)
 TREND_A_DAY = 0.15
 SPREAD_TIMES = 2.0
 

@@ -18,11 +18,12 @@ PRIORITIES = ("routine", "urgent", "stat")
 PRIORITY_SHARES = (0.90, 0.07, 0.03)
 COME_AGAIN = 0.355
 ONE_MORE = 0.38
-UNDER_TREATMENT = 1.3
+UNDER_TREATMENT = 1.7
 RETURNS_IN_FEVER = (0, 2, 4, 7, 10)
 FASTING_BEFORE_HOUR = 11.0
 FASTING_SHARE = 0.85
 CAMP_EVERY_DAYS = 60
+NO_CAMP_ON_LAST_DAYS = 3  # its results would not be authorised in time
 CAMP_SIZES = (150, 400)
 CAMP_MOST_SHARE = 0.1
 CAMP_HOURS = (8.5, 11.4)
@@ -158,7 +159,8 @@ def _with_camps(rng: np.random.Generator, origin: Origin, made: Visits, adults: 
     changed = {
         name: getattr(made, name).copy() for name in ("day", "first_day", "source", "seconds", "panel", "is_fasting")
     }
-    days = rng.choice(origin.open_days, max(1, origin.days // CAMP_EVERY_DAYS), replace=False)
+    open_days = origin.open_days[:-NO_CAMP_ON_LAST_DAYS]
+    days = rng.choice(open_days, min(max(1, origin.days // CAMP_EVERY_DAYS), len(open_days)), replace=False)
     for day in days.tolist():
         guests = rng.choice(once, int(rng.integers(CAMP_SIZES[0], largest + 1)), replace=False)
         once = np.setdiff1d(once, guests)

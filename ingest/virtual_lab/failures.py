@@ -19,7 +19,7 @@ ABRUPT = 0.15
 CODES_A_DAY = (0.1, 4.0)
 WEAR_GROWS = 5.0  # EXAMPLE: unseen for most of a life, plain in its last two weeks
 SPREAD_BY_WEAR = 0.8
-SHIFT_BY_WEAR = 0.5
+SHIFT_BY_WEAR = 0.35
 ELECTRODES = ("NA", "K", "CL")
 # Analyser, part, scale of its life in days, error code it gives. EXAMPLE.
 PARTS: tuple[tuple[str, str, float, str], ...] = (
