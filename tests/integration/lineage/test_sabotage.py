@@ -84,9 +84,14 @@ def test_one_field_of_the_row(bench: Bench, result_id: str, change: str, step: s
 
     steps = differing(bench.chain(result_id, copies=False))
 
-    printed = change.split(" ", maxsplit=1)[0] in ("value", "unit", "flag", "loinc")
-    also = {"release"} if step == "gates" else {"report"} if printed else set()
-    assert steps == {step, "ledger"} | also  # it is neither what it came from nor what the ledger says of it
+    assert steps == {step, "ledger"} | ALSO.get(change.split(" ", maxsplit=1)[0], set())
+
+
+ALSO = {
+    "value": {"model", "report"}, "unit": {"report"}, "flag": {"report"}, "loinc": {"report"},
+    "reference_high": {"model"}, "reasons": {"release"},
+}  # fmt: skip
+"""Links that follow from a field besides the one that it no longer follows from, and the ledger."""
 
 
 def test_the_percentage_behind_a_delta_check(bench: Bench) -> None:
