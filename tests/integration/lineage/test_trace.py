@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 
 import polars as pl
@@ -12,9 +13,14 @@ from pydantic_core import from_json
 from rich.progress import Progress
 from sqlalchemy import select
 
+from ingest.decode import decode
+from ingest.instruments.shipped import load
+from ingest.received import INDIA, Received
 from lims_api.cli.importing import Importer
+from lims_api.core.clock import utc_now
 from lims_api.core.db import SystemCaller, transaction
 from lims_api.core.errors import LimsError
+from lims_api.equipment import service as equipment
 from lims_api.equipment.models import CodeMap
 from lims_api.lineage import service as lineage
 from lims_api.lineage.chain import Finding, Step
@@ -268,3 +274,30 @@ def test_imported_history_has_no_bytes_and_says_so(bench: Bench, tmp_path: Path)
     assert differing(chain) == set(), chain.links
     assert found(chain, Finding.ABSENT) == ORIGIN | {"gates", "model", "release", "versions", "report"}
     assert link(chain, Step.TRANSMISSION).why.startswith("imported history")
+
+
+@pytest.mark.req("11.1")
+def test_an_astm_analysers_result_re_derives_like_any_other(bench: Bench) -> None:
+    lab, drawn = bench.lab, bench.lab.draw("GLU", "K")
+    with lab.session("pathologist") as session:
+        analyser = equipment.add_analyser(
+            session, code="ASTM-1", name="ASTM analyser", model="generic_astm", channel="astm-1", site_id=lab.site_id
+        )
+        for code in ("GLU", "K"):
+            equipment.map_code(session, analyser, code, test_code=code, unit_sent=lab.definitions[code].unit)
+    at = utc_now().astimezone(INDIA).strftime("%Y%m%d%H%M%S")
+    body = "\r".join(
+        [
+            "H|\\^&|||Example^1", f"P|1|{drawn.person.uhid}", f"O|1|{drawn.accession}||^^^GLU\\^^^K|R",
+            f"R|1|^^^GLU|85|mg/dL||N||F||||{at}", "C|1|I|a remark", f"R|2|^^^K|4.2|mmol/L||N||F||||{at}", "L|1|N", "",
+        ]
+    ).encode()  # fmt: skip
+    sent = Received("astm-1", "1", sha256(body).hexdigest(), utc_now(), body)
+    lab.deliver(decode(sent, load("generic_astm")))
+
+    ((result_id,),) = lab.rows("select id from lims.results where analyser_id = %s and test_code = 'K'", analyser.id)
+    chain = bench.chain(result_id, copies=False)
+
+    assert differing(chain) == set(), chain.links
+    assert link(chain, Step.RECORD).facts["text"].startswith("R|2|^^^K|4.2|")
+    assert link(chain, Step.MESSAGE).facts["profile"] == "generic_astm"
