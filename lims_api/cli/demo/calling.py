@@ -10,25 +10,35 @@ from lims_api.cli.demo.laboratories import Lab
 from lims_api.cli.installation import secret_file
 from lims_api.core.ids import uuid7
 
-
-def call(api: str, lab: Lab, user: str, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    """What the API at `api` answers to a user of the laboratory. Raises urllib's errors."""
-    return json.loads(fetch(api, lab, user, method, path, body) or b"null")
+TIMEOUT_SECONDS = 60
 
 
-def fetch(api: str, lab: Lab, user: str, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
-    """The same as bytes, e.g. of a report's file."""
-    password = secret_file(lab.seeded.secrets / f"{user}.password")
-    who = {"organization": lab.code, "username": user, "password": password}
-    session = json.loads(_request("POST", f"{api}/v1/sessions", who))
-    return _request(method, f"{api}{path}", body, token=session["token"])
+class Staff:
+    """One user of a laboratory, signed in. Every call raises urllib's errors."""
 
+    def __init__(self, api: str, lab: Lab, user: str) -> None:
+        self._api, self._token = api, ""
+        password = secret_file(lab.seeded.secrets / f"{user}.password")
+        who = {"organization": lab.code, "username": user, "password": password}
+        self._token = self.post("/v1/sessions", who)["token"]
 
-def _request(method: str, url: str, body: dict[str, Any] | None, *, token: str = "") -> bytes:
-    headers = {"Content-Type": "application/json", "Idempotency-Key": str(uuid7())}
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    data = json.dumps(body).encode() if body is not None else None
-    with urllib.request.urlopen(urllib.request.Request(url, data, headers, method=method), timeout=30) as answer:  # noqa: S310  loopback
-        content: bytes = answer.read()
-        return content
+    def get(self, path: str) -> Any:
+        """What the API answers."""
+        return json.loads(self.fetch(path))
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """One command, under a key of its own."""
+        return json.loads(self._request("POST", path, json.dumps(body).encode()) or b"null")
+
+    def fetch(self, path: str) -> bytes:
+        """The answer's bytes, e.g. a report's file."""
+        return self._request("GET", path, None)
+
+    def _request(self, method: str, path: str, data: bytes | None) -> bytes:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": str(uuid7())}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        request = urllib.request.Request(f"{self._api}{path}", data, headers, method=method)  # noqa: S310  loopback
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310  loopback
+            content: bytes = answer.read()
+            return content

@@ -40,7 +40,8 @@ def in_words(summary: dict[str, Any]) -> str:
     return (
         f"[bold]{summary['results_recorded']:,}[/bold] results recorded of {summary['results_sent']:,} sent"
         f" ({summary['results_parked']:,} parked, {summary['results_lost']:,} lost,"
-        f" {summary['results_duplicated']:,} twice); {summary['reports']:,} reports; {summary['ledger_rows']:,} rows of"
+        f" {summary['results_duplicated']:,} twice); the pathologist authorised {summary['authorised_by_hand']:,};"
+        f" {summary['reports']:,} reports; {summary['ledger_rows']:,} rows of"
         f" ledger, {summary['bronze_rows']:,} in the lake; {summary['seconds']['total']} s in all."
     )
 

@@ -10,14 +10,17 @@ import sys
 import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from lims_api.cli.demo.account import Account, manifest
-from lims_api.cli.demo.calling import call
+from lims_api.cli.demo.calling import Staff
 from lims_api.cli.demo.ending import in_words, logins, summary_table
+from lims_api.cli.demo.keepsakes import chart, reports
 from lims_api.cli.demo.laboratories import CDISC, STUDY, Lab, wanted
+from lims_api.cli.demo.pathologist import look_through
 from lims_api.cli.demo.stages import Stages, console
 from lims_api.cli.installation import PORTS, free_port, install, remember
 from lims_api.cli.processes import ProcessDied, Processes
@@ -47,6 +50,8 @@ class Demonstration:
         self.ports: dict[str, int] = {}
         self.reports: dict[str, dict[str, Any]] = {}
         self.environment: Mapping[str, str] = os.environ
+        self.authorised = 0
+        self.kept: dict[str, Path] = {}
 
     def run(self) -> int:
         """Everything; 0 at its end. Raises `ProcessDied` and `CalledProcessError`."""
@@ -88,11 +93,18 @@ class Demonstration:
         with self.stages.stage("day", f"{self.options.patients} patients come; the analysers send"):
             for lab in self.labs:
                 self._play(lab)
-        with self.stages.stage("deliver", "Waiting for the last result and report"):
+        with self.stages.stage("deliver", "Waiting for the last result"):
+            self._wait_until_delivered()
+        with self.stages.stage("authorise", "The pathologist looks through what is held"):
+            self.authorised = look_through(Staff(self.api, self.labs[0], "pathologist"))
             self._wait_until_delivered()
         with self.stages.stage("lake", "Capturing and modelling the day"):
             report = str(self.installation.state / "pipelines-2.json")
             self._lims("pipelines", "run", "--select", "capture,warehouse,gold", "--report", report)
+        with self.stages.stage("keepsakes", "Fetching two reports, drawing a Levey-Jennings chart"):
+            lab = self.labs[0]
+            self.kept = reports(self.installation, lab, Staff(self.api, lab, "reception"))
+            self.kept |= chart(self.installation, lab, self._lims)
 
     def _seed(self) -> None:
         self.environment = self.installation.environment()
@@ -151,13 +163,14 @@ class Demonstration:
         if champion is None:
             console.print(f"  {lab.code}: no champion model was deployed; every result will be held.")
             return
-        offered = call(self.api, lab, "pathologist", "GET", "/v1/tests")
+        pathologist = Staff(self.api, lab, "pathologist")
+        offered = pathologist.get("/v1/tests")
         tests = [test["code"] for test in offered if test["kind"] == "numeric" and not test["is_restricted"]]
         body = {
             "rules_version": RULES_VERSION, "model_version": champion["version"], "test_codes": tests,
             "valid_to": (utc_now() + SIGNED_FOR).isoformat(),
         }  # fmt: skip
-        call(self.api, lab, "pathologist", "POST", "/v1/standing-authorisations", body)
+        pathologist.post("/v1/standing-authorisations", body)
 
     def _play(self, lab: Lab) -> None:
         report = self.installation.state / f"day-{lab.code}.json"
@@ -224,14 +237,16 @@ class Demonstration:
 
     def _tell(self) -> None:
         summary = Account(self.installation, self.labs, self.began, self.reports).whole() | {
-            "seconds": self.stages.seconds, "urls": self._urls(),
+            "authorised_by_hand": self.authorised, "seconds": self.stages.seconds, "urls": self._urls(),
+            "kept": self.kept,
         }  # fmt: skip
         target = self.installation.folder / "demo.json"
         target.write_text(json.dumps(summary, indent=2, default=str) + "\n")
         console.print()
         console.print(summary_table(summary))
         console.print(in_words(summary))
-        console.print(f"The whole account: {target}")
+        for what, file in (*self.kept.items(), ("account", target)):
+            console.print(f"{what.replace('_', ' '):16}{file}", soft_wrap=True, highlight=False)
 
     def _urls(self) -> dict[str, str]:
         gateways = {
@@ -267,7 +282,7 @@ class Demonstration:
         ]
 
     def _dashboard_link(self) -> str:
-        return str(call(self.api, self.labs[0], "manager", "GET", "/v1/dashboard-link")["url"])
+        return str(Staff(self.api, self.labs[0], "manager").get("/v1/dashboard-link")["url"])
 
     # means
 
