@@ -4,9 +4,10 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from uuid import UUID
 
 from lims_api.core.clock import utc_now
-from lims_api.core.ids import SYSTEM_ACTOR, derived, uuid7
+from lims_api.core.ids import SYSTEM_ACTOR, derived, uuid7, uuid7_texts
 
 ROOT = Path(__file__).parents[3]
 
@@ -58,3 +59,11 @@ def test_an_id_that_is_derived_is_of_version_8_and_the_same_every_time() -> None
     assert (made.version, made.variant) == (8, "specified in RFC 4122")
     assert made == derived(key, "Composition")
     assert len({made, derived(key, "Bundle"), derived(uuid7(), "Composition")}) == 3
+
+
+def test_many_ids_at_once_stand_between_those_before_and_after() -> None:
+    before, made, after = uuid7(), [UUID(text) for text in uuid7_texts(10_000)], uuid7()
+
+    assert [before, *made, after] == sorted({before, *made, after})
+    assert {(one.version, one.variant) for one in made} == {(7, "specified in RFC 4122")}
+    assert uuid7_texts(0) == []
