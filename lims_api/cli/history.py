@@ -11,9 +11,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from lims_api.app import key_store
 from lims_api.cli.importing import HistoryUnusable, Importer
 from lims_api.cli.keys import stop_without_keys
+from lims_api.core.keys import KeyStore, read_master_key
 from lims_api.core.settings import settings
 
 
@@ -30,7 +30,8 @@ def app(argv: list[str]) -> int:
         print("lims history: set LIMS_IMPORTER_DATABASE_URL (role lims_importer)", file=sys.stderr)
         return 2
     stop_without_keys(chosen)
-    url, keys = chosen.importer_database_url.get_secret_value(), key_store(chosen)
+    url = chosen.importer_database_url.get_secret_value()
+    keys = KeyStore(chosen.keys_url.get_secret_value(), read_master_key(chosen.master_key_file))
     try:
         with Progress(console=Console(stderr=True), transient=True) as progress:
             imported = Importer(url, keys, options.organization, progress).run(options.folder)

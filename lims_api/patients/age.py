@@ -28,7 +28,7 @@ class BirthPrecision(StrEnum):
     YEAR = "year"
 
 
-_KNOWN_FROM_YEARS = {BirthPrecision.DAY: 0, BirthPrecision.MONTH: 1, BirthPrecision.YEAR: 5}
+KNOWN_FROM_YEARS = {BirthPrecision.DAY: 0, BirthPrecision.MONTH: 1, BirthPrecision.YEAR: 5}
 """From which age on a precision decides: below it, intervals depend on what is not known."""
 
 
@@ -41,7 +41,7 @@ def age_days(birth_on: date, precision: BirthPrecision, on: date) -> int | None:
     month below one year and for a known year below five.
     """
     latest = _latest(birth_on, precision)
-    if latest > on or _completed_months(latest, on) < 12 * _KNOWN_FROM_YEARS[precision]:
+    if latest > on or _completed_months(latest, on) < 12 * KNOWN_FROM_YEARS[precision]:
         return None
     return _step(latest, on)
 
