@@ -10,8 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from ingest.virtual_lab.analytes import analyte
-from ingest.virtual_lab.cdisc import SEXES, read
+from ingest.virtual_lab.cdisc import SEXES, StudyTest, read, tests
 
 SOURCE = "limits in the CDISC pilot study, domain LB"
 NO_END_DAYS = 55_000
@@ -24,7 +23,6 @@ class Band:
 
     test_code: str
     unit: str
-    decimals: int
     sex: str
     age_from_days: int
     age_to_days: int
@@ -35,38 +33,39 @@ class Band:
 
 
 def reference_bands(source: Path) -> list[Band]:
-    """The reference intervals that the file implies for the ten tests, by sex and completed years of age.
+    """The reference intervals that the file implies for each test that has limits, by sex and completed years of age.
 
     Where the file changes its limits with age, the birthday that contradicts the fewest rows is taken;
     `rows_elsewhere` counts the rows with these limits that lie outside the band all the same.
     """
-    rows = read(source).with_columns(_completed_years().alias("years"))
+    rows = read(source).drop_nulls(["low", "high"]).with_columns(_completed_years().alias("years"))
     groups = rows.partition_by("test_code", "SEX", maintain_order=True)
     bands = [band for group in groups for band in _bands(group)]
     return sorted(bands, key=lambda band: (band.test_code, band.sex, band.age_from_days))
 
 
 def reference_catalogue(source: Path) -> list[dict[str, Any]]:
-    """`reference_bands` as definitions of a catalogue, one a test, each with its intervals."""
-    found: dict[str, dict[str, Any]] = {}
+    """The study's tests as definitions of a catalogue, each with the intervals of `reference_bands`, if it has any."""
+    decimals = dict(
+        read(source).group_by("test_code").agg(pl.col("LBORRES").str.extract(r"\.(\d*)$").str.len_chars().max()).rows()
+    )
+    found = {test.code: _definition(test, decimals.get(test.code) or 0) for test in tests() if test.code in decimals}
     for band in reference_bands(source):
-        test = found.setdefault(band.test_code, _definition(band))
         limits = {name: getattr(band, name) for name in ("sex", "age_from_days", "age_to_days", "low", "high")}
-        test["intervals"].append({**limits, "source": SOURCE})
+        found[band.test_code]["intervals"].append({**limits, "source": SOURCE})
     return list(found.values())
 
 
-def _definition(band: Band) -> dict[str, Any]:
-    about = analyte(band.test_code)
+def _definition(test: StudyTest, decimals: int) -> dict[str, Any]:
     return {
-        "code": about.code,
-        "name": about.name,
-        "loinc": about.loinc,
-        "unit": band.unit,
-        "decimals": band.decimals,
-        "specimen_type": "Serum",
-        "container": "SST 5 mL",
-        "discipline": "Clinical Chemistry",
+        "code": test.code,
+        "name": test.name,
+        "loinc": test.loinc,
+        "unit": test.unit,
+        "decimals": decimals,
+        "specimen_type": test.specimen_type,
+        "container": test.container,
+        "discipline": test.discipline,
         "method": "not stated by the study",
         "turnaround_minutes": 240,
         "is_example": True,
@@ -86,13 +85,11 @@ def _bands(group: pl.DataFrame) -> Iterator[Band]:
     used = group.partition_by("low", "high", maintain_order=True)
     used.sort(key=lambda rows: float(rows["years"].to_numpy().mean()))
     starts = [0, *(_birthday(younger, older) for younger, older in pairwise(used))]
-    decimals = max((len(text.partition(".")[2]) for text in group["LBORRES"]), default=0)
     for rows, start, end in zip(used, starts, [*starts[1:], None], strict=True):
         inside = rows.filter((pl.col("years") >= start) & (pl.col("years") < (end or 200))).height
         yield Band(
             test_code=rows["test_code"][0],
             unit=rows["unit"][0],
-            decimals=decimals,
             sex=SEXES[rows["SEX"][0]],
             age_from_days=int(start * DAYS_A_YEAR),
             age_to_days=NO_END_DAYS if end is None else int(end * DAYS_A_YEAR),

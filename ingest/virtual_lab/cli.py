@@ -121,7 +121,7 @@ def _day(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _cdisc(options: argparse.Namespace) -> dict[str, Any]:
-    counts = cdisc.write_history(options.source, options.folder)
+    counts = cdisc.write_history(options.source, options.folder, whole=options.whole)
     catalogue = cdisc_reference.reference_catalogue(options.source)
     _write(options.folder / "catalogue.json", catalogue)
     return {
@@ -256,6 +256,7 @@ def _parser() -> argparse.ArgumentParser:
     study = commands.add_parser("cdisc", help="write the CDISC pilot study's history as Parquet")
     study.add_argument("source", type=Path, help="folder with lb.csv.gz and dm.csv.gz")
     study.add_argument("folder", type=Path)
+    study.add_argument("--whole", action="store_true", help="also the last draws, which cdisc-live would send")
     study.set_defaults(run=_cdisc)
 
     live = commands.add_parser("cdisc-live", help="play each CDISC patient's last draw")

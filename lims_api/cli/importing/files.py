@@ -24,8 +24,13 @@ RESULTS: Columns = {
     "occurred_at": INSTANT, "available_at": INSTANT, "authorised_at": INSTANT, "analyser": pl.String,
     "instrument_flags": pl.String,
 }  # fmt: skip
-OPTIONAL: Columns = {"specimen_type": pl.String, "container": pl.String, "site_code": pl.String}
-"""Of results; null or left out: what the catalogue wants for the test, and the organization's first laboratory."""
+OPTIONAL: Columns = {
+    "specimen_type": pl.String,
+    "container": pl.String,
+    "site_code": pl.String,
+    "is_judged": pl.Boolean,
+}
+"""Of results; null or left out: what the catalogue wants for the test, the organization's first laboratory, and yes."""
 CONTROLS: Columns = {
     "analyser": pl.String, "material": pl.String, "lot_number": pl.String, "test_code": pl.String, "unit": pl.String,
     "level": pl.Int64, "value": pl.Float64, "mean": pl.Float64, "sd": pl.Float64, "occurred_at": INSTANT,

@@ -65,7 +65,7 @@ def _with_what_is_known(known: Known, people: pl.DataFrame, frame: pl.DataFrame)
         pl.coalesce("container", "usual_container").alias("container"),
         (pl.col("ordered_at") + pl.duration(minutes="turnaround_minutes")).alias("due_at"),
         judging.ages().alias("age_days"),
-        judging.flags().alias("flag"),
+        pl.when(pl.col("is_judged").fill_null(value=True)).then(judging.flags()).alias("flag"),
     )
     one_each(rows, "accession_number", "specimen_type")
     return rows

@@ -80,11 +80,14 @@ def test_a_study_is_written_and_its_last_draws_played(tmp_path: Path) -> None:
     expected = tmp_path / "expected.json"
 
     made = app(["cdisc", str(tmp_path), str(tmp_path / "out")])
+    whole = app(["cdisc", str(tmp_path), str(tmp_path / "whole"), "--whole"])
     with Core().running() as core, Gateway().running() as gateway:
         played = app(["cdisc-live", str(tmp_path), *_live(core, gateway, tmp_path), "--expected", str(expected)])
 
-    assert (made, played) == (0, 0)
-    assert [test["code"] for test in json.loads((tmp_path / "out" / "catalogue.json").read_text())] == ["NA", "TBIL"]
+    assert (made, whole, played) == (0, 0, 0)
+    defined = [test["code"] for test in json.loads((tmp_path / "out" / "catalogue.json").read_text())]
+    assert pl.read_parquet(tmp_path / "whole" / "results.parquet").height == 7
+    assert defined == ["ALB", "TBIL", "NA", "U_COLOR"]
     assert {specimen["collected_at"][:10] for specimen in core.specimens.values()} == {"2013-02-02", "2013-04-04"}
     rows = json.loads(expected.read_text())
     assert [(row["uhid"], row["test_code"], row["flag"]) for row in rows] == [
