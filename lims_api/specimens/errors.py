@@ -17,3 +17,11 @@ class SpecimenNotRejectable(Conflict):
 
 class NothingToCollect(Conflict):
     slug, title = "nothing-to-collect", "Every specimen of this order is collected already"
+
+
+class AccessionNumberTaken(Conflict):
+    slug, title = "accession-number-taken", "Another specimen has this accession number"
+
+
+class LabelNotNeeded(Conflict):
+    slug, title = "label-not-needed", "A label is for a container that this order does not need"

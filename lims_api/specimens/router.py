@@ -16,9 +16,12 @@ router = APIRouter(prefix="/v1/specimens", tags=["specimens"])
 @requires(Permission.SPECIMEN_COLLECT)
 def collect_specimens(body: Collection, caller: Caller) -> Response:
     """Collect what an order still needs; the reply names each container's accession number."""
+    labels = {label.container: label.accession_number for label in body.labels}
     return command(
         caller,
-        lambda session: _collected(service.collect(session, body.order_id, collected_at=body.collected_at)),
+        lambda session: _collected(
+            service.collect(session, body.order_id, collected_at=body.collected_at, labels=labels)
+        ),
         status=201,
     )
 

@@ -1,10 +1,11 @@
 """Specimens: collected for an order under new accession numbers, received once, or rejected with a reason."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lims_api.catalogue import service as catalogue
@@ -15,6 +16,8 @@ from lims_api.core.ledger import publish
 from lims_api.orders import service as orders
 from lims_api.orders.models import OrderTest, OrderTestStatus
 from lims_api.specimens.errors import (
+    AccessionNumberTaken,
+    LabelNotNeeded,
     NothingToCollect,
     SpecimenNotReceivable,
     SpecimenNotRejectable,
@@ -24,10 +27,14 @@ from lims_api.specimens.events import SpecimenCollected, SpecimenReceived, Speci
 from lims_api.specimens.models import TRANSITIONS, RejectionReason, Specimen, SpecimenStatus
 
 
-def collect(session: Session, order_id: UUID, *, collected_at: datetime) -> list[tuple[Specimen, list[str]]]:
+def collect(
+    session: Session, order_id: UUID, *, collected_at: datetime, labels: Mapping[str, str] | None = None
+) -> list[tuple[Specimen, list[str]]]:
     """One container for each specimen type that the order's uncollected tests need, each with an accession number.
 
-    Returns each container with the tests that are measured in it.
+    `labels`: accession numbers that stand on containers already, by the container's name; the others get the next of
+    the laboratory. Returns each container with the tests that are measured in it. Raises `NothingToCollect`,
+    `LabelNotNeeded`, `AccessionNumberTaken`.
     """
     order = orders.get(session, order_id, lock=True)
     waiting = [test for test in orders.tests_of(session, order_id) if test.specimen_id is None]
@@ -38,6 +45,8 @@ def collect(session: Session, order_id: UUID, *, collected_at: datetime) -> list
     for test in waiting:
         definition = defined[test.definition_id]
         groups.setdefault((definition.specimen_type, definition.container), []).append(test)
+    labels = labels or {}
+    _refuse_unneeded(labels, [container for _, container in groups])
     year = business_day(collected_at).year
     collected = []
     for (specimen_type, container), tests in groups.items():
@@ -48,17 +57,45 @@ def collect(session: Session, order_id: UUID, *, collected_at: datetime) -> list
             site_id=order.site_id,
             specimen_type=specimen_type,
             container=container,
-            accession_number=f"{year % 100:02d}{next_number(session, 'accession', year):08d}",
+            accession_number=labels.get(container) or _next_accession(session, year),
             status=SpecimenStatus.COLLECTED,
             collected_at=collected_at,
         )
-        session.add(specimen)
-        session.flush()
+        _add(session, specimen)
         for test in tests:
             test.specimen_id = specimen.id
         publish(session, SpecimenCollected(subject_id=specimen.id, order_id=order.id, collected_at=collected_at))
         collected.append((specimen, [test.test_code for test in tests]))
     return collected
+
+
+def _refuse_unneeded(labels: Mapping[str, str], containers: list[str]) -> None:
+    for container in labels:
+        if containers.count(container) != 1:
+            raise LabelNotNeeded(
+                f"{containers.count(container)} containers '{container}' are to be collected for this order;"
+                f" label one of: {', '.join(containers)}."
+            )
+
+
+def _next_accession(session: Session, year: int) -> str:
+    """The next number that no label printed before bears."""
+    while True:
+        number = f"{year % 100:02d}{next_number(session, 'accession', year):08d}"
+        if session.scalar(select(Specimen.id).where(Specimen.accession_number == number)) is None:
+            return number
+
+
+def _add(session: Session, specimen: Specimen) -> None:
+    session.add(specimen)
+    try:
+        session.flush()
+    except IntegrityError as reason:
+        if "uq_specimens_organization_id_accession_number" in str(reason.orig):
+            raise AccessionNumberTaken(
+                f"Another specimen has the accession number {specimen.accession_number}; use another label."
+            ) from None
+        raise
 
 
 def receive(session: Session, accession_number: str, *, received_at: datetime) -> Specimen:

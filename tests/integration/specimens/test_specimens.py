@@ -20,8 +20,10 @@ def order(lab: Laboratory, *tests: str) -> str:
     return order_id
 
 
-def collect(lab: Laboratory, order_id: str, *, key: str | None = None) -> Answer:
-    body = {"order_id": order_id, "collected_at": utc_now().isoformat()}
+def collect(lab: Laboratory, order_id: str, *, key: str | None = None, **labels: str) -> Answer:
+    body: dict[str, Any] = {"order_id": order_id, "collected_at": utc_now().isoformat()}
+    names = {"serum": "SST 5 mL", "blood": "EDTA 3 mL"}
+    body["labels"] = [{"container": names[name], "accession_number": number} for name, number in labels.items()]
     return lab.call("POST", "/v1/specimens", body, by="reception", key=key)
 
 
@@ -59,6 +61,45 @@ def test_one_container_is_drawn_for_each_kind_that_is_needed(lab: Laboratory) ->
     ]
     year = f"{business_day(utc_now()).year % 100:02d}"
     assert all(each["accession_number"].startswith(year) and len(each["accession_number"]) == 10 for each in specimens)
+
+
+@pytest.mark.req("3.2.1")
+def test_a_barcode_that_was_printed_before_is_the_accession_number(lab: Laboratory) -> None:
+    (specimen,) = collect(lab, order(lab), serum="OLD-1").json()["specimens"]
+
+    assert specimen["accession_number"] == "OLD-1"
+    assert receive(lab, "OLD-1").status_code == 200
+
+
+@pytest.mark.req("3.2.1")
+def test_a_barcode_that_another_specimen_bears_is_refused_and_nothing_is_drawn(lab: Laboratory) -> None:
+    collect(lab, order(lab), serum="OLD-2")
+    second = order(lab)
+
+    assert slug(collect(lab, second, serum="OLD-2")) == (409, "accession-number-taken")
+    assert collect(lab, second, serum="OLD-3").status_code == 201
+
+
+def test_one_of_two_concurrent_drawings_gets_the_barcode(lab: Laboratory) -> None:
+    orders = [order(lab) for _ in range(2)]
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda each: collect(lab, each, serum="OLD-4"), orders))
+
+    assert sorted(answer.status_code for answer in answers) == [201, 409]
+
+
+def test_a_label_for_a_container_that_is_not_needed_or_unreadable_is_refused(lab: Laboratory) -> None:
+    assert slug(collect(lab, order(lab), blood="OLD-5")) == (409, "label-not-needed")
+    assert collect(lab, order(lab), serum="a/b").status_code == 422
+
+
+def test_the_laboratorys_own_numbers_pass_over_a_barcode_printed_before(lab: Laboratory) -> None:
+    own = drawn(lab)
+    taken = f"{int(own) + 1:010d}"
+    collect(lab, order(lab), serum=taken)
+
+    assert drawn(lab) == f"{int(own) + 2:010d}"
 
 
 def test_an_order_is_drawn_once(lab: Laboratory) -> None:
