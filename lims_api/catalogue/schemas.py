@@ -116,6 +116,8 @@ class TestOut(BaseModel):
     kind: ResultKind
     loinc: str
     unit: str
+    specimen_type: str
+    container: str
     turnaround_minutes: int
     is_restricted: bool
     is_example: bool

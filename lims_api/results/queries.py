@@ -2,7 +2,7 @@
 
 from sqlalchemy import Select, select, text
 
-from lims_api.results.models import ParkedObservation, Result, ResultStatus
+from lims_api.results.models import InstrumentMessage, ParkedObservation, Result, ResultStatus
 
 HISTORY = text("""
 select patient_id, specimen_id, test_code, value, status, available_at from (
@@ -63,3 +63,8 @@ def held() -> Select[Result]:
 def parked() -> Select[ParkedObservation]:
     """Observations that wait for a person, oldest first."""
     return select(ParkedObservation).where(ParkedObservation.resolved_at.is_(None)).order_by(ParkedObservation.id)
+
+
+def heard() -> Select[InstrumentMessage]:
+    """What gateways delivered, in the order of delivery."""
+    return select(InstrumentMessage).order_by(InstrumentMessage.id)

@@ -17,9 +17,19 @@ from lims_api.core.http import read_row
 from lims_api.patients import service as patients
 from lims_api.patients.sealing import Sealer
 from lims_api.results.identity_check import differences
-from lims_api.results.models import RecordGroup, Result
-from lims_api.results.queries import ORDER, WHOSE_ORDER, held, parked
-from lims_api.results.schemas import HeldDetail, HeldPage, HeldResult, Mismatch, OrderView, ParkedItem, ParkedPage
+from lims_api.results.models import InstrumentMessage, RecordGroup, Result
+from lims_api.results.queries import ORDER, WHOSE_ORDER, heard, held, parked
+from lims_api.results.schemas import (
+    HeardMessage,
+    HeardPage,
+    HeldDetail,
+    HeldPage,
+    HeldResult,
+    Mismatch,
+    OrderView,
+    ParkedItem,
+    ParkedPage,
+)
 from lims_api.results.service import get
 
 PAGE = 100
@@ -51,6 +61,12 @@ def parked_page(session: Session, after: UUID | None) -> ParkedPage:
     query = parked()
     rows = _page(session, query, query.selected_columns.id, after)
     return ParkedPage(items=[ParkedItem.model_validate(row) for row in rows[:PAGE]], next=_next(rows))
+
+
+def heard_page(session: Session, after: UUID | None) -> HeardPage:
+    """What analysers sent and what became of it, in the order of delivery."""
+    rows = _page(session, heard(), InstrumentMessage.id, after)
+    return HeardPage(items=[HeardMessage.model_validate(row) for row in rows[:PAGE]], next=_next(rows))
 
 
 def held_detail(session: Session, result_id: UUID) -> HeldDetail:

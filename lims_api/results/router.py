@@ -15,6 +15,7 @@ from lims_api.results.recording import record_batch
 from lims_api.results.schemas import (
     Authorisation,
     Correction,
+    HeardPage,
     HeldDetail,
     HeldPage,
     OrderView,
@@ -41,6 +42,14 @@ def deliver_messages(body: Batch, caller: Caller) -> Response:
             batch_id=body.id, receipts=tuple(record_batch(session, body)), core_clock=utc_now()
         ),
     )
+
+
+@router.get("/ingest/messages")
+@requires(Permission.MESSAGE_READ)
+def list_messages(caller: Caller, after: After = None) -> HeardPage:
+    """What analysers sent, and how much of each message was recorded and parked."""
+    with transaction(caller) as session:
+        return reading.heard_page(session, after)
 
 
 @router.get("/orders/{order_id}", response_model=OrderView)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from lims_api.results.models import ParkedReason, ResultStatus, SwitchScope
+from lims_api.results.models import MessageOutcome, ParkedReason, ResultStatus, SwitchScope
 
 
 class ResultLine(BaseModel):
@@ -79,6 +79,27 @@ class ParkedItem(BaseModel):
 
 class ParkedPage(BaseModel):
     items: list[ParkedItem]
+    next: UUID | None = None
+
+
+class HeardMessage(BaseModel):
+    """One transmission and what became of it; of its content nothing."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    channel: str
+    control_id: str
+    body_sha256: str
+    type: str
+    received_at: datetime
+    outcome: MessageOutcome
+    recorded: int
+    parked: int
+
+
+class HeardPage(BaseModel):
+    items: list[HeardMessage]
     next: UUID | None = None
 
 

@@ -185,6 +185,7 @@ DOING: dict[tuple[str, str], Callable[[Laboratory], Doing]] = {
         f"/v1/results/{_held(lab)}/correct", CORRECTION, 201
     ),
     ("GET", "/v1/parked"): lambda _: Doing("/v1/parked"),
+    ("GET", "/v1/ingest/messages"): lambda _: Doing("/v1/ingest/messages"),
     ("POST", "/v1/release-switches"): lambda _: Doing("/v1/release-switches", SWITCH, 201),
     ("POST", "/v1/standing-authorisations"): lambda _: Doing("/v1/standing-authorisations", _standing(), 201),
     ("GET", "/v1/orders/{order_id}/reports"): lambda lab: Doing(f"/v1/orders/{_report(lab)[0]}/reports"),
@@ -360,7 +361,8 @@ def test_another_laboratorys_patient_or_site_cannot_be_mixed_into_ones_own_order
 
 @pytest.mark.req("3.13.1")
 @pytest.mark.parametrize(
-    "path", ["/v1/sites", "/v1/tests", "/v1/panels", "/v1/analysers", "/v1/results/held", "/v1/parked"]
+    "path",
+    ["/v1/sites", "/v1/tests", "/v1/panels", "/v1/analysers", "/v1/results/held", "/v1/parked", "/v1/ingest/messages"],
 )
 def test_another_laboratorys_lists_are_its_own(lab: Laboratory, stranger: str, path: str) -> None:
     _held(lab)

@@ -476,3 +476,24 @@ def test_what_is_stored_is_what_was_sent(lab: Laboratory) -> None:
 
     (line,) = lab.lines(drawn.order_id)["GLU"]
     assert (line["value_text"], line["value"], line["comparator"]) == (sent.value_text, "85.50", None)
+
+
+@pytest.mark.req("1.7.2")
+def test_what_was_heard_is_listed_with_what_became_of_it(lab: Laboratory) -> None:
+    drawn = lab.draw("GLU", "CREA")
+    unknown = lab.observations(drawn)[1].model_copy(update={"code": "XXX"})
+    sent = message(drawn.accession, [lab.observations(drawn)[0], unknown], drawn.person.stated())
+    lab.deliver(sent)
+
+    listed, after = [], ""
+    while after is not None:
+        page = lab.get(f"/v1/ingest/messages?after={after}" if after else "/v1/ingest/messages", by="technician")
+        listed += page["items"]
+        after = page["next"]
+
+    (found,) = [each for each in listed if each["body_sha256"] == sent.body_sha256]
+    assert (found["recorded"], found["parked"], found["outcome"]) == (1, 1, "recorded")
+    assert found["control_id"] == sent.control_id
+    assert found.keys() == {
+        "id", "channel", "control_id", "body_sha256", "type", "received_at", "outcome", "recorded", "parked",
+    }  # fmt: skip
