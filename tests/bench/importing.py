@@ -16,14 +16,17 @@ from pathlib import Path
 
 import polars as pl
 
+from ingest.virtual_lab.analytes import analytes
+from ingest.virtual_lab.cohort import Origin
 from ingest.virtual_lab.history import write_history
+from lims_api.catalogue.files import example_catalogue
 from lims_api.cli.installation import Installation, install
-from lims_api.cli.seeding import Control, NewOrganization, example_tests, seed
+from lims_api.cli.seeding import Control, NewAnalyser, NewOrganization, seed
 from lims_api.core.db import open_database
 from lims_api.core.db.embedded import destroy
 from lims_api.core.keys import KeyStore, read_master_key
 
-ROUNDS, PATIENTS, RESULTS = 5, 14_000, 300_000
+ROUNDS, PATIENTS, RESULTS = 5, 14_600, 300_000
 
 
 def measure() -> dict[str, float]:
@@ -31,7 +34,8 @@ def measure() -> dict[str, float]:
     seconds and its memory; medians of five rounds, each into an empty installation."""
     folder = Path(tempfile.mkdtemp(prefix="nidan-bench-"))
     try:
-        made = write_history(folder / "history", 1, until=date(2026, 11, 1), patients=PATIENTS)
+        origin = Origin(seed=1, patients=PATIENTS, days=365, until=date(2026, 11, 1))
+        made = write_history(folder / "history", origin, control_days=90)
         rounds = [_round(folder / "history", folder / f"round-{number}") for number in range(ROUNDS)]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -60,13 +64,19 @@ def _round(history: Path, folder: Path) -> tuple[float, float]:
 
 
 def _seed(installation: Installation, history: Path) -> None:
-    columns = ["material", "lot_number", "level", "test_code", "mean", "sd"]
-    targets = pl.read_parquet(history / "controls.parquet", columns=columns).unique().sort(columns)
-    tests = example_tests()
+    """An organization with what the history refers to: its tests, analysers and control lots."""
+    columns = ["analyser", "material", "lot_number", "level", "test_code"]
+    lots = pl.read_parquet(history / "controls.parquet", columns=columns).unique().sort(columns)
+    by_code = {each.code: each for each in analytes()}
     wanted = NewOrganization(
-        code="bench", name="Bench", tests=tests, analyser_code="BS480-1", channel="bench-1",
-        units_sent={test.code: test.unit for test in tests},
-        controls=[Control(*row[:4], Decimal(repr(row[4])), Decimal(repr(row[5]))) for row in targets.iter_rows()],
+        code="bench", name="Bench", tests=[test for test in example_catalogue().test if test.code in by_code],
+        analysers=[
+            NewAnalyser(code, code, "mindray_bs", code.lower(), {
+                each.code: each.unit for each in analytes() if each.analyser == code
+            })
+            for code in sorted({each.analyser for each in analytes()})
+        ],
+        controls=[Control(*row, Decimal(100), Decimal(2)) for row in lots.unique([*columns[:3], "test_code"]).rows()],
     )  # fmt: skip
     master = installation.folder / "keys" / "master.key"
     keys = KeyStore(installation.url("lims_keys", "keys"), read_master_key(master))
