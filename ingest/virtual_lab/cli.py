@@ -19,9 +19,10 @@ import httpx
 import psycopg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column, Table
 
 from ingest.clock import utc_now
-from ingest.virtual_lab import cdisc, cdisc_live, cdisc_reference, play
+from ingest.virtual_lab import captures, cdisc, cdisc_live, cdisc_reference, play
 from ingest.virtual_lab.analyser import Analyser, Faults, GatewayUnreachable, Patience
 from ingest.virtual_lab.analytes import codes
 from ingest.virtual_lab.cohort import Origin
@@ -149,6 +150,32 @@ def _cdisc_live(options: argparse.Namespace) -> dict[str, Any]:
     return report
 
 
+def _captures(options: argparse.Namespace) -> dict[str, Any]:
+    found = captures.sources(options.folders)
+    lines = dict(options.to)
+    with _desk(options) as desk, _reader(options) as reader, _progress() as bar:
+        played = captures.play(
+            found, desk=desk, reader=reader, lines=lines, site_id=options.site,
+            progress=bar("captures", len(found)),
+        )  # fmt: skip
+    head, *rows = captures.table(played)
+    shown = Table(*(Column(name, overflow="fold") for name in head))
+    for row in rows:
+        shown.add_row(*row)
+    console.print(shown)
+    report = captures.report(played)
+    _write(options.report, report)
+    return report
+
+
+@contextmanager
+def _reader(options: argparse.Namespace) -> Iterator[FrontDesk]:
+    password = options.reader_password_file.read_text(encoding="utf-8").partition("\n")[0].strip()
+    with FrontDesk(options.api) as reader:
+        reader.sign_in(organization=options.organization, username=options.reader, password=password)
+        yield reader
+
+
 @contextmanager
 def _desk(options: argparse.Namespace) -> Iterator[FrontDesk]:
     password = options.password_file.read_text(encoding="utf-8").partition("\n")[0].strip()
@@ -266,6 +293,13 @@ def _parser() -> argparse.ArgumentParser:
     live.add_argument("--collected-now", action="store_true", help="do not keep the file's collection times")
     live.add_argument("--expected", type=Path, help="write the flag that the file gives each value to this JSON file")
     live.set_defaults(run=_cdisc_live, seed=0)
+
+    again = commands.add_parser("captures", help="send recordings of analysers; some of their specimens are known")
+    again.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="recordings, beside our own four")
+    _live_arguments(again)
+    again.add_argument("--reader", default="technician", help="who may read messages (default technician)")
+    again.add_argument("--reader-password-file", required=True, type=Path, help="its first line is the password")
+    again.set_defaults(run=_captures)
     return parser
 
 

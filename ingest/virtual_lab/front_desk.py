@@ -48,6 +48,14 @@ class CollectedSpecimen:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OfferedTest:
+    """A test of the core's catalogue and the container it needs."""
+
+    code: str
+    container: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlacedOrder:
     """An order as the core knows it."""
 
@@ -124,9 +132,16 @@ class FrontDesk:
         answer = self._post("/v1/orders", body)
         return PlacedOrder(id=_text(answer, "id"), order_number=_text(answer, "order_number"))
 
-    def collect(self, order_id: str, *, tests: tuple[str, ...], at: datetime) -> tuple[CollectedSpecimen, ...]:
-        """Draw what an order of these tests needs, at `at`; the answer names each container."""
-        body = {"order_id": order_id, "collected_at": at.isoformat()}
+    def collect(
+        self, order_id: str, *, tests: tuple[str, ...], at: datetime, labels: Mapping[str, str] | None = None
+    ) -> tuple[CollectedSpecimen, ...]:
+        """Draw what an order of these tests needs, at `at`; the answer names each container.
+
+        `labels`: accession numbers printed before, by container.
+        """
+        body: dict[str, object] = {"order_id": order_id, "collected_at": at.isoformat()}
+        if labels:
+            body["labels"] = [{"container": name, "accession_number": number} for name, number in labels.items()]
         return collected_specimens(self._post("/v1/specimens", body), tests)
 
     def receive(self, accession_number: str, *, at: datetime) -> None:
@@ -134,12 +149,44 @@ class FrontDesk:
         path = f"/v1/specimens/{accession_number}/receive"
         self._post(path, {"received_at": at.isoformat()}, name="POST /v1/specimens/…/receive")
 
+    def has_specimen(self, accession_number: str) -> bool:
+        """Whether the laboratory knows a specimen of this number."""
+        try:
+            self._get(f"/v1/specimens/{accession_number}", name="GET /v1/specimens/…")
+        except RequestRefused as refusal:
+            if refusal.kind == "unknown-specimen":
+                return False
+            raise
+        return True
+
+    def offered_tests(self) -> list[OfferedTest]:
+        """Every test of the catalogue, and the container that it is drawn into."""
+        rows = self._get("/v1/tests")
+        return [OfferedTest(code=_text(row, "code"), container=_text(row, "container")) for row in rows]
+
+    def heard_messages(self) -> list[dict[str, Any]]:
+        """What gateways delivered and what became of it, all pages; needs the right to read messages."""
+        found: list[dict[str, Any]] = []
+        after = ""
+        while True:
+            page = self._get("/v1/ingest/messages" + (f"?after={after}" if after else ""), name="GET messages")
+            found += page["items"]
+            if not page["next"]:
+                return found
+            after = page["next"]
+
+    def _get(self, path: str, *, name: str = "") -> Any:
+        return self._ask("GET", path, None, name or f"GET {path}")
+
     def _post(self, path: str, body: Mapping[str, object], *, name: str = "") -> Any:
+        return self._ask("POST", path, body, name or f"POST {path}")
+
+    def _ask(self, method: str, path: str, body: Mapping[str, object] | None, name: str) -> Any:
         """One request, tried again under the same key while the core is busy, restarting or unreachable."""
-        name, headers = name or f"POST {path}", {"Idempotency-Key": str(uuid4())}
+        headers = {"Idempotency-Key": str(uuid4())} if body is not None else {}
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                response = self._http.post(path, json=body, headers=headers)
+                response = self._http.request(method, path, json=body, headers=headers)
             except httpx.TransportError as error:
                 if attempt == ATTEMPTS:
                     raise CoreUnreachable(f"{name}: {type(error).__name__}") from error
