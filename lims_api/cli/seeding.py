@@ -161,9 +161,11 @@ def _make(database: Database, secrets: Path, wanted: NewOrganization) -> None:
             address="EXAMPLE address, Pune 411001",
             contact="EXAMPLE telephone 020 0000 0000",
         )
-        organizations.add_site(
-            session, code="CC1", name="Collection centre 1", kind=SiteKind.COLLECTION_CENTRE, parent=lab
-        )
+        for number in (1, 2):
+            organizations.add_site(
+                session, code=f"CC{number}", name=f"Collection centre {number}", kind=SiteKind.COLLECTION_CENTRE,
+                parent=lab,
+            )  # fmt: skip
         _staff(session, secrets)
         catalogue.import_rows(session, CatalogueIn(test=list(wanted.tests), panel=list(wanted.panels)))
         for analyser in wanted.analysers:

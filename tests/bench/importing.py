@@ -26,7 +26,7 @@ from lims_api.core.db import open_database
 from lims_api.core.db.embedded import destroy
 from lims_api.core.keys import KeyStore, read_master_key
 
-ROUNDS, PATIENTS, RESULTS = 5, 14_600, 300_000
+ROUNDS, PATIENTS, RESULTS = 5, 16_000, 300_000
 
 
 def measure() -> dict[str, float]:
