@@ -190,7 +190,9 @@ def _order(
     )  # fmt: skip
     patient = desk.find_patient(person.uhid) or desk.register_patient(person)
     at = clock()
-    order = desk.place_order(patient, site_id=site_id, priority="routine", tests=tests, placed_at=at - ORDERED_BEFORE)
+    order = desk.place_order(
+        patient, site_id=site_id, priority="routine", tests=tests, placed_at=at - ORDERED_BEFORE, language="en"
+    )
     label = {offered[tests[0]].container: number}
     desk.collect(order.id, tests=tests, at=at - timedelta(minutes=2), labels=label)
     desk.receive(number, at=at)
