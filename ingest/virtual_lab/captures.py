@@ -224,8 +224,9 @@ def _unheard(one: Capture, heard: Mapping[str, Any]) -> int:
 
 
 def table(played: Sequence[Played]) -> Iterator[tuple[str, ...]]:
-    """Rows to show, the head first."""
-    yield "file", "to", "messages", "taken", "matched", "parked", "registered", "left out"
+    """Rows to show, the head first, the sums last; which specimens were registered is in the report."""
+    yield "file", "to", "sent", "taken", "matched", "parked"
     for one in played:
-        numbers = (one.messages, one.taken, one.recorded, one.parked)
-        yield one.file, one.line, *map(str, numbers), " ".join(one.registered), " ".join(one.left_out)
+        yield one.file, one.line, *map(str, (one.messages, one.taken, one.recorded, one.parked))
+    sums = report(played)
+    yield "all", "", *(str(sums[name]) for name in ("messages", "taken", "recorded", "parked"))

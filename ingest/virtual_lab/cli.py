@@ -159,7 +159,9 @@ def _captures(options: argparse.Namespace) -> dict[str, Any]:
             progress=bar("captures", len(found)),
         )  # fmt: skip
     head, *rows = captures.table(played)
-    shown = Table(*(Column(name, overflow="fold") for name in head))
+    first, *others = head
+    numbers = (Column(name, min_width=len(name), justify="right") for name in others[1:])
+    shown = Table(Column(first, no_wrap=True), Column(others[0], min_width=8), *numbers)
     for row in rows:
         shown.add_row(*row)
     console.print(shown)

@@ -15,6 +15,7 @@ from lims_api.cli.demo.stages import console
 from lims_api.cli.seeding import Control, NewAnalyser, NewOrganization, Seeded, definitions
 
 CDISC = Path("../shared/data/lab_datasets/cdisc_pilot")
+CAPTURES = (Path("../shared/data/astm"), Path("../shared/data/hl7v2/analyzers"))
 STUDY, LABORATORY = "cdisc", "demo"
 BENCH = {
     "BS480-1": ("mindray_bs", "Chemistry analyser", "bench-1"),

@@ -19,7 +19,7 @@ from lims_api.cli.demo.account import Account, manifest
 from lims_api.cli.demo.calling import Staff
 from lims_api.cli.demo.ending import in_words, logins, summary_table
 from lims_api.cli.demo.keepsakes import chart, reports
-from lims_api.cli.demo.laboratories import CDISC, STUDY, Lab, wanted
+from lims_api.cli.demo.laboratories import CAPTURES, CDISC, STUDY, Lab, wanted
 from lims_api.cli.demo.pathologist import look_through
 from lims_api.cli.demo.stages import Stages, console
 from lims_api.cli.installation import PORTS, free_port, install, remember
@@ -37,6 +37,8 @@ select count(*) from lims.orders o
                 where r.organization_id = o.organization_id and r.order_id = o.id and r.entry = 'instrument')
    and not exists (select 1 from lims.reports p where p.organization_id = o.organization_id and p.order_id = o.id)
 """
+REPORTED_LATER = ("lab", "history", "dashboards")
+"""Commands whose report is a file, or a line of JSON that tells a person nothing here; their progress is shown."""
 SIGNED_FOR = timedelta(days=90)
 DELIVERED_WITHIN_SECONDS = 180
 
@@ -52,6 +54,8 @@ class Demonstration:
         self.environment: Mapping[str, str] = os.environ
         self.authorised = 0
         self.kept: dict[str, Path] = {}
+        self.captures: dict[str, Any] = {}
+        self.set_aside = 0
 
     def run(self) -> int:
         """Everything; 0 at its end. Raises `ProcessDied` and `CalledProcessError`."""
@@ -89,6 +93,11 @@ class Demonstration:
                 self._sign(lab)
 
     def _day(self) -> None:
+        with self.stages.stage("captures", "Recordings of real analysers are sent again, byte for byte"):
+            self._captures(self.labs[0])
+            # what the gateway never takes of them, such as questions, stays in its spool
+            self.set_aside = self._spooled("refused")
+        # what came before, the recordings too, is not of the day
         self.began = self._now()
         with self.stages.stage("day", f"{self.options.patients} patients come; the analysers send"):
             for lab in self.labs:
@@ -172,23 +181,36 @@ class Demonstration:
         }  # fmt: skip
         pathologist.post("/v1/standing-authorisations", body)
 
+    def _captures(self, lab: Lab) -> None:
+        report = self.installation.state / "captures.json"
+        folders = [str(folder) for folder in CAPTURES if folder.is_dir()]
+        if not folders:
+            console.print("  ../shared is not here: only our own recordings are sent.")
+        technician = str(lab.seeded.secrets / "technician.password")
+        self._lims(
+            "lab", "captures", *folders, *self._front_desk(lab), *_to_each(lab), "--reader-password-file", technician,
+            "--report", str(report),
+        )  # fmt: skip
+        self.captures = json.loads(report.read_text())
+
+    def _front_desk(self, lab: Lab) -> list[str]:
+        return [
+            "--api", self.api, "--organization", lab.code, "--username", "reception", "--password-file",
+            str(lab.seeded.secrets / "reception.password"), "--site", str(lab.seeded.site_id),
+        ]  # fmt: skip
+
     def _play(self, lab: Lab) -> None:
         report = self.installation.state / f"day-{lab.code}.json"
         # each day of the demonstration continues the analyser's control ids
         first = str(self._sent_before(lab) + 1)
-        common = [
-            "--api", self.api, "--organization", lab.code, "--username", "reception", "--password-file",
-            str(lab.seeded.secrets / "reception.password"), "--site", str(lab.seeded.site_id),
-            "--report", str(report), "--first-control-id", first,
-        ]  # fmt: skip
+        common = [*self._front_desk(lab), "--report", str(report), "--first-control-id", first]
         if lab.code == STUDY:
             expected = self.installation.state / "cdisc-expected.json"
             to = lab.gateway(lab.analysers[0])
             self._lims("lab", "cdisc-live", str(CDISC), *common, "--to", to, "--expected", str(expected))
         else:
-            to_each = (part for one in lab.analysers for part in ("--to", f"{one.code}={lab.gateway(one)}"))
             self._lims(
-                "lab", "day", *common, *to_each, "--seed", str(self.options.seed + int(first)), "--patients",
+                "lab", "day", *common, *_to_each(lab), "--seed", str(self.options.seed + int(first)), "--patients",
                 str(self.options.patients), "--history", str(lab.history), "--speed", str(self._speed()),
                 LIMS_TRUTH_URL=self.installation.url("lims_virtual_lab", "virtual_lab", driver="postgresql"),
             )  # fmt: skip
@@ -203,14 +225,12 @@ class Demonstration:
         return self._one(statement, lab.seeded.organization_id)
 
     def _wait_until_delivered(self) -> None:
-        spools = [str(self.installation.folder / "spool" / lab.code) for lab in self.labs]
         until = time.monotonic() + DELIVERED_WITHIN_SECONDS
         while time.monotonic() < until:
             self.processes.check()
-            held_back = [self._output("ingest", "spool", spool, "--json")["counts"] for spool in spools]
-            if any(counts["refused"] for counts in held_back):
-                raise ProcessDied("the core refused messages; `lims ingest spool FOLDER` says which and why")
-            waiting = sum(counts["kept"] for counts in held_back)
+            if self._spooled("refused") > self.set_aside:
+                raise ProcessDied("messages were refused; `lims ingest spool FOLDER` says which and why")
+            waiting = self._spooled("kept")
             unreported = self._one(UNREPORTED)
             if not waiting and not unreported:
                 return
@@ -233,12 +253,17 @@ class Demonstration:
         remember(self.installation.state, "ports.json", dict(self.ports))
         self._print_addresses()
 
+    def _spooled(self, state: str) -> int:
+        """Messages in the gateways' spools that are in this state."""
+        spools = (str(self.installation.folder / "spool" / lab.code) for lab in self.labs)
+        return sum(int(self._output("ingest", "spool", spool, "--json")["counts"][state]) for spool in spools)
+
     # the end
 
     def _tell(self) -> None:
         summary = Account(self.installation, self.labs, self.began, self.reports).whole() | {
             "authorised_by_hand": self.authorised, "seconds": self.stages.seconds, "urls": self._urls(),
-            "kept": self.kept,
+            "kept": self.kept, "captures": self.captures,
         }  # fmt: skip
         target = self.installation.folder / "demo.json"
         target.write_text(json.dumps(summary, indent=2, default=str) + "\n")
@@ -294,7 +319,8 @@ class Demonstration:
     def _lims(self, *arguments: str, **secrets: str) -> None:
         """Another command of ours; its secrets go by the environment, which `ps` does not show to others."""
         command = [sys.executable, "-m", "lims_api.cli", *arguments]
-        subprocess.run(command, env=dict(self.environment) | secrets, check=True)
+        reported = subprocess.DEVNULL if arguments[0] in REPORTED_LATER else None
+        subprocess.run(command, env=dict(self.environment) | secrets, check=True, stdout=reported)
 
     def _output(self, *arguments: str) -> dict[str, Any]:
         command = [sys.executable, "-m", "lims_api.cli", *arguments]
@@ -314,6 +340,10 @@ class Demonstration:
             assert row is not None  # noqa: S101  a select without from
             moment: datetime = row[0]
             return moment
+
+
+def _to_each(lab: Lab) -> list[str]:
+    return [part for one in lab.analysers for part in ("--to", f"{one.code}={lab.gateway(one)}")]
 
 
 def _gateway_config(lab: Lab) -> str:
