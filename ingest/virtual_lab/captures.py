@@ -185,7 +185,7 @@ def _order(
 ) -> None:  # fmt: skip
     """An invented patient for the specimen; who stands in the capture is nobody here, so that its results are held."""
     person = Person(
-        uhid=f"CAP-{sha256(number.encode()).hexdigest()[:10]}", name="Capture Example", phone=None, sex="female",
+        uhid=f"CAP-{sha256(number.encode()).hexdigest()[:10]}", name="Purnima Vidwans", phone=None, sex="female",
         birth_on=date(1980, 1, 1), birth_precision="year",
     )  # fmt: skip
     patient = desk.find_patient(person.uhid) or desk.register_patient(person)

@@ -8,10 +8,12 @@ import json
 from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import pikepdf
 import pytest
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.expressions import EqualTo
@@ -34,7 +36,9 @@ def test_a_day_leaves_nothing_lost_and_the_lake_holds_the_whole_ledger(day: Day)
     assert account.keys() >= KEYS
     assert account["results_sent"] == account["results_recorded"] + account["results_parked"] > 0
     assert (account["results_lost"], account["results_duplicated"]) == (0, 0)
-    assert account["auto_released"] + account["held"] == account["results_recorded"]
+    released = account["auto_released"] + account["authorised_by_hand"]
+    assert released + account["held"] == account["results_recorded"]
+    assert account["authorised_by_hand"] > 0
     assert account["auto_released"] > 0
     assert account["reports"] > 0
     assert account["bronze_rows"] == account["ledger_rows"] > 0
@@ -56,6 +60,42 @@ def test_each_ordered_test_is_due_after_its_own_turnaround_also_when_it_was_impo
 
     assert (tests > 0, wrong) == (True, 0)
     assert {due == last for due, last in orders} == {True}
+
+
+@pytest.mark.req("0.5", "0.2")
+def test_three_analysers_in_two_languages_of_the_bench_leave_reports_in_two_languages_and_a_chart(day: Day) -> None:
+    ours = day.account["organizations"]["demo"]["analysers"]
+    messages = dict(
+        day.rows(
+            "select a.code, count(*) from lims.instrument_messages m join lims.analysers a"
+            " on a.organization_id = m.organization_id and a.channel = m.channel"
+            " where m.organization_id = %s and m.outcome = 'recorded' group by 1",
+            day.organization("demo"),
+        )
+    )
+
+    assert set(ours) == {"BS480-1", "XN1000-1", "IMM-1"}
+    assert all(counts["results_recorded"] > 0 for counts in ours.values())
+    assert all(messages[code] > 0 for code in ours)
+    kept = {name: Path(file).read_bytes() for name, file in day.account["kept"].items()}
+    assert set(kept) == {"report_en", "report_hi", "levey_jennings"}
+    assert kept["levey_jennings"].startswith(b"\x89PNG")
+    with pikepdf.open(BytesIO(kept["report_hi"])) as hindi, pikepdf.open(BytesIO(kept["report_en"])) as english:
+        assert (str(hindi.Root.Lang), str(english.Root.Lang)) == ("hi-IN", "en-IN")
+        assert "report.fhir.json" in hindi.attachments
+
+
+@pytest.mark.req("1.7.2", "1.7.5")
+def test_recordings_are_matched_where_the_specimen_is_registered_and_parked_where_not(day: Day) -> None:
+    sent = day.account["captures"]
+    of = {one["file"]: one for one in sent["of"]}
+
+    assert sent["recorded"] > 0
+    assert sent["parked"] > 0
+    assert of["own/1_sysmex_cbc.astm"]["recorded"] > 0
+    assert (of["own/3_unknown_specimen.hl7"]["recorded"], of["own/3_unknown_specimen.hl7"]["parked"]) == (0, 2)
+    assert of["own/4_damaged_frame.astm"]["taken"] == 0
+    assert all(one["unheard"] == 0 for one in sent["of"])
 
 
 # The organization of the CDISC pilot study: its history in bulk, each patient's last draw over the socket.

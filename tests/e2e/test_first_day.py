@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +47,7 @@ def test_the_first_days_commands_lead_from_signing_in_to_a_report(day: Day, api:
     if shutil.which("curl") is None:
         pytest.skip("the tutorial's reader has curl; this machine has not")
     (tmp_path / "var").symlink_to(day.folder)
+    (tmp_path / ".venv").symlink_to(Path(sys.prefix))
     # as typed into one terminal; after each block a line that says where it ends
     script = "".join(f"{block}\necho '--- end of block {number}'\n" for number, block in enumerate(commands(), 2))
 
@@ -59,4 +61,7 @@ def test_the_first_days_commands_lead_from_signing_in_to_a_report(day: Day, api:
     assert '"result:authorise"' in signed_in
     assert "outside_reference_interval" in held
     assert '"status": "authorised"' in done.stdout
+    traced = done.stdout.split("--- end of block")[5]
+    assert " ok, " in traced
+    assert "differs" not in traced
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF-1.7")

@@ -19,6 +19,7 @@ from lims_api.catalogue import service as catalogue
 from lims_api.catalogue.schemas import PanelIn
 from lims_api.core.clock import utc_now
 from lims_api.core.permissions import Permission
+from lims_api.results.autoverification import RULES_VERSION
 from tests.factories import organization, staff
 from tests.integration.laboratory import LOT, MATERIAL, Answer, Laboratory, batch, message
 
@@ -139,7 +140,7 @@ def _report(lab: Laboratory) -> tuple[UUID, str]:
 
 def _standing() -> dict[str, Any]:
     return {
-        "rules_version": "1", "model_version": "of a test", "test_codes": ["GLU"],
+        "rules_version": RULES_VERSION, "model_version": "of a test", "test_codes": ["GLU"],
         "valid_to": (utc_now() + timedelta(days=1)).isoformat(),
     }  # fmt: skip
 
