@@ -349,7 +349,7 @@ def test_a_later_measurement_is_held_and_the_first_stays(lab: Laboratory) -> Non
 def test_a_definition_that_nobody_approved_releases_nothing(lab: Laboratory) -> None:
     held = lab.measure(UNAPPROVED)
 
-    assert Reason.UNAPPROVED_DEFINITION in held.reasons(UNAPPROVED)
+    assert set(held.reasons(UNAPPROVED)) == {Reason.UNAPPROVED_DEFINITION, Reason.MODEL_UNUSABLE}
     refused = lab.call("POST", "/v1/results/authorise", {"result_ids": [held.line(UNAPPROVED)["id"]]})
     assert (refused.status_code, refused.json()["type"].rsplit("/")[-1]) == (409, "not-authorisable")
 
@@ -373,15 +373,8 @@ def test_a_restricted_test_is_never_released_by_itself(lab: Laboratory) -> None:
 @pytest.mark.req("12.4")
 def test_a_test_that_became_restricted_is_so_for_orders_of_before(lab: Laboratory) -> None:
     """The order stands under the first version; the second says that the test is restricted."""
-    plain = lab.definitions["GLU"].model_copy(update={"code": "HBSAG", "loinc": "5196-1"})
-    with lab.session("pathologist") as session:
-        catalogue.add_version(session, plain)
-        catalogue.approve(session, "HBSAG")
-        equipment.map_code(session, lab.analyser, "HBSAG", test_code="HBSAG", unit_sent=plain.unit)
-        lab._targets(session, lab.analyser, "HBSAG")
-    lab = _knowing(lab, HBSAG=plain)
-    lab.control(0.1, "HBSAG")
-    sign(lab, tests=["HBSAG"])
+    lab = _offering(lab, "HBSAG", loinc="5196-1")
+    plain = lab.definitions["HBSAG"]
     before, drawn = lab.measure("HBSAG", values={"HBSAG": "85"}), lab.draw("HBSAG")
     assert before.reasons("HBSAG") == [Reason.MODEL_UNUSABLE]
     with lab.session("pathologist") as session:
@@ -395,8 +388,18 @@ def test_a_test_that_became_restricted_is_so_for_orders_of_before(lab: Laborator
         assert lab.lines(order_id, by="technician") == {}
 
 
-def _knowing(lab: Laboratory, **definitions: Any) -> Laboratory:
-    return replace(lab, definitions={**lab.definitions, **definitions})
+def _offering(lab: Laboratory, code: str, *, loinc: str) -> Laboratory:
+    """The laboratory with one more test, like glucose: approved, mapped, in control, and signed for."""
+    test = lab.definitions["GLU"].model_copy(update={"code": code, "loinc": loinc})
+    with lab.session("pathologist") as session:
+        catalogue.add_version(session, test)
+        catalogue.approve(session, code)
+        equipment.map_code(session, lab.analyser, code, test_code=code, unit_sent=test.unit)
+        lab._targets(session, lab.analyser, code)
+    more = replace(lab, definitions={**lab.definitions, code: test})
+    more.control(0.1, code)
+    sign(more, tests=[code])
+    return more
 
 
 # the signature
@@ -636,15 +639,7 @@ def test_a_laboratory_may_choose_to_go_by_its_rules_alone_under_a_signature_for_
 @pytest.mark.req("12.1")
 def test_a_test_that_the_model_does_not_know_is_held_also_under_a_signature(lab: Laboratory) -> None:
     """Approved, signed for, in control, within every limit: and nothing but the model's silence against it."""
-    unknown = lab.definitions["GLU"].model_copy(update={"code": "FRUCT", "loinc": "14427-2"})
-    with lab.session("pathologist") as session:
-        catalogue.add_version(session, unknown)
-        catalogue.approve(session, "FRUCT")
-        equipment.map_code(session, lab.analyser, "FRUCT", test_code="FRUCT", unit_sent=unknown.unit)
-        lab._targets(session, lab.analyser, "FRUCT")
-    lab = _knowing(lab, FRUCT=unknown)
-    lab.control(0.1, "FRUCT")
-    sign(lab, tests=["FRUCT"])
+    lab = _offering(lab, "FRUCT", loinc="14427-2")
 
     held = lab.measure("FRUCT", values={"FRUCT": "85"})
 
