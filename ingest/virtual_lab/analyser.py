@@ -82,6 +82,18 @@ def numbered(messages: Sequence[Sendable], *, first: int = 1, reboot_after: int 
     return before + numbered(messages[reboot_after:])
 
 
+def dial(address: tuple[str, int], patience: Patience) -> socket.socket:
+    """A connection, tried again for as long as patience lasts. Raises `GatewayUnreachable`."""
+    end = time.monotonic() + patience.connection
+    while True:
+        try:
+            return socket.create_connection(address, timeout=patience.answer)
+        except OSError as error:
+            if time.monotonic() + patience.pause > end:
+                raise GatewayUnreachable(f"{address[0]}:{address[1]}") from error
+            time.sleep(patience.pause)
+
+
 class Analyser:
     """One analyser on one line. Use as a context manager; `transmit` may be called several times."""
 
@@ -185,20 +197,10 @@ class Analyser:
 
     def _connected(self) -> socket.socket:
         if self._line is None:
-            self._line = self._dial()
+            self._line = dial(self._address, self._patience)
             self._heard = b""
             self.tally.connections += 1
         return self._line
-
-    def _dial(self) -> socket.socket:
-        end = time.monotonic() + self._patience.connection
-        while True:
-            try:
-                return socket.create_connection(self._address, timeout=self._patience.answer)
-            except OSError as error:
-                if time.monotonic() + self._patience.pause > end:
-                    raise GatewayUnreachable(f"{self._address[0]}:{self._address[1]}") from error
-                time.sleep(self._patience.pause)
 
     def _hang_up(self) -> None:
         if self._line is not None:

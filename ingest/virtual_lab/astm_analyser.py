@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ingest.clock import Clock, utc_now
-from ingest.virtual_lab.analyser import Faults, GatewayUnreachable, NoAnswer, Numbered, Patience, Tally
+from ingest.virtual_lab.analyser import Faults, NoAnswer, Numbered, Patience, Tally, dial
 from ingest.virtual_lab.astm_messages import DIALECTS, rendered
 
 STX, ETX, EOT, ENQ, ACK, NAK, ETB = (bytes([code]) for code in (2, 3, 4, 5, 6, 0x15, 0x17))
@@ -159,19 +159,9 @@ class AstmAnalyser:
 
     def _connected(self) -> socket.socket:
         if self._line is None:
-            self._line = self._dial()
+            self._line = dial(self._address, self._patience)
             self.tally.connections += 1
         return self._line
-
-    def _dial(self) -> socket.socket:
-        end = time.monotonic() + self._patience.connection
-        while True:
-            try:
-                return socket.create_connection(self._address, timeout=self._patience.answer)
-            except OSError as error:
-                if time.monotonic() + self._patience.pause > end:
-                    raise GatewayUnreachable(f"{self._address[0]}:{self._address[1]}") from error
-                time.sleep(self._patience.pause)
 
     def _hang_up(self) -> None:
         if self._line is not None:
