@@ -14,9 +14,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ingest.virtual_lab import courses, panels, patients, set_points
+from ingest.virtual_lab import courses, homes, panels, patients, set_points
 from ingest.virtual_lab.analytes import Numbers, codes, composed, drawn, place, root
 from ingest.virtual_lab.courses import Sickness
+from ingest.virtual_lab.patients import Registered
 
 Indices = NDArray[np.int64]
 ORIGIN_FILE = "origin.json"
@@ -97,27 +98,37 @@ class Body:
 
 def make(origin: Origin) -> Cohort:
     """The cohort of an origin: the same persons, values and diseases every time."""
-    persons = patients.generate(origin.seed, origin.patients, on=origin.until, prefix=origin.prefix)
-    original = patients.doubles(origin.seed, origin.patients)
-    person = np.where(original >= 0, original, np.arange(origin.patients))
+    known = patients.register(origin.seed, origin.patients, on=origin.until)
+    person = np.where(known.original >= 0, known.original, np.arange(origin.patients))
     rng = np.random.default_rng([origin.seed, 2])
-    birth_day = np.array([day.toordinal() for day in persons["birth_on"]], dtype=np.int64)
+    birth_day = np.array([day.toordinal() for day in known.birth_on], dtype=np.int64)
     age_years = (origin.until.toordinal() - birth_day) / 365.25
-    sex = persons["sex"].to_numpy().astype(np.str_)
-    sickness = courses.fall_ill(rng, age_years=age_years, is_male=sex == "male", days=origin.open_days)
+    sickness = courses.fall_ill(rng, age_years=age_years, is_male=known.sex == "male", days=origin.open_days)
     before = np.where(
         sickness.has("dengue"),
         *(rng.integers(*x, (2, origin.patients))[0] for x in (FEVER_BEFORE_DAYS, ILL_BEFORE_DAYS)),
     )
+    site = rng.choice(len(panels.sites()), origin.patients, p=[site.share for site in panels.sites()])[person]
     return Cohort(
-        persons=persons,
+        persons=_persons(origin, known, person, site),
         person=person,
-        site=rng.choice(len(panels.sites()), origin.patients, p=[site.share for site in panels.sites()])[person],
-        sex=sex,
+        site=site,
+        sex=known.sex,
         birth_day=birth_day,
-        settled=set_points.set_points(rng, is_male=sex == "male", age_years=age_years)[person],
+        settled=set_points.set_points(rng, is_male=known.sex == "male", age_years=age_years)[person],
         sickness=sickness.take(person),
         ill_before=before[person],
+    )
+
+
+def _persons(origin: Origin, known: Registered, person: Indices, site: Indices) -> pl.DataFrame:
+    """The columns of `patients.parquet`; both registrations of a person have one home."""
+    states = homes.states(origin.seed, [panels.sites()[number].state for number in site.tolist()])
+    states = [states[one] for one in person.tolist()]
+    pins = homes.pin_codes(origin.seed, states)
+    return patients.at_home(known, states, prefix=origin.prefix).with_columns(
+        pin_code=pl.Series([pins[one] for one in person.tolist()], dtype=pl.String),
+        abha_number=homes.abha_numbers(origin.seed, person),
     )
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+
+from ingest.virtual_lab import homes
+from ingest.virtual_lab.analytes import Numbers
 
 SEXES = ("male", "female", "other")
 SEX_SHARES = (0.47, 0.528, 0.002)
@@ -50,14 +51,24 @@ class Person:
         return "hi" if sum(self.uhid.encode()) % 3 == 0 else "en"
 
 
-@cache
-def regions() -> tuple[dict[str, Any], ...]:
-    """The name lists, a region each."""
-    return tuple(tomllib.loads(Path(__file__).with_name("names.toml").read_text(encoding="utf-8"))["region"])
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Registered:
+    """Registrations before it is known where they live; `chance` and `picks` then make the names.
+
+    Both of a double registration have the sex and birth date of one person; `original` is as of `doubles`.
+    """
+
+    sex: NDArray[np.str_]
+    birth_on: list[date]
+    birth_precision: list[str]
+    phones: list[str | None]
+    chance: Numbers
+    picks: NDArray[np.int64]
+    original: NDArray[np.int64]
 
 
-def generate(seed: int, count: int, *, on: date, prefix: str = "VL") -> pl.DataFrame:
-    """`count` registrations as of the day `on`, the same for the same arguments, as the columns of `patients.parquet`.
+def register(seed: int, count: int, *, on: date) -> Registered:
+    """`count` registrations as of the day `on`, the same for the same arguments.
 
     Two in a hundred are of a person registered before (`doubles`), spelt or reached differently.
     """
@@ -65,21 +76,30 @@ def generate(seed: int, count: int, *, on: date, prefix: str = "VL") -> pl.DataF
     sex = rng.choice(SEXES, count, p=SEX_SHARES)
     precision = rng.choice(PRECISIONS, count, p=PRECISION_SHARES)
     born = _births(rng, count, on)
-    names, phones = _names(rng, sex), _phones(rng, count)
+    chance, picks = rng.random(count), rng.integers(0, 2**31, (count, 3))
+    phones, original = _phones(rng, count), doubles(seed, count)
+    person = np.where(original >= 0, original, np.arange(count))
+    known = [_known(day, how) for day, how in zip(born, precision, strict=True)]
+    return Registered(
+        sex=sex[person], birth_on=[known[one] for one in person.tolist()],
+        birth_precision=precision[person].tolist(), chance=chance, picks=picks, original=original,
+        phones=[phones[one] if place % 2 else phones[place] for place, one in enumerate(person.tolist())],
+    )  # fmt: skip
+
+
+def at_home(registered: Registered, states: Sequence[str], *, prefix: str = "VL") -> pl.DataFrame:
+    """The registrations of persons who live in these states, with names as they are common there."""
+    names = _names(registered, np.array(states))
+    for place in np.nonzero(registered.original >= 0)[0].tolist():
+        names[place] = _misspelt(names[registered.original[place]])
     rows: dict[str, list[Any]] = {
-        "uhid": [f"{prefix}{number:07d}" for number in range(1, count + 1)],
+        "uhid": [f"{prefix}{number:07d}" for number in range(1, len(names) + 1)],
         "name": names,
-        "phone": phones,
-        "sex": sex.tolist(),
-        "birth_on": [_known(day, how) for day, how in zip(born, precision, strict=True)],
-        "birth_precision": precision.tolist(),
+        "phone": registered.phones,
+        "sex": registered.sex.tolist(),
+        "birth_on": registered.birth_on,
+        "birth_precision": registered.birth_precision,
     }
-    for place, original in enumerate(doubles(seed, count).tolist()):
-        if original >= 0:
-            for name in ("sex", "birth_on", "birth_precision"):
-                rows[name][place] = rows[name][original]
-            rows["name"][place] = _misspelt(names[original])
-            rows["phone"][place] = phones[original] if place % 2 else phones[place]
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
@@ -94,7 +114,7 @@ def doubles(seed: int, count: int) -> NDArray[np.int64]:
 
 
 def people(frame: pl.DataFrame) -> list[Person]:
-    """The rows of `generate` as persons."""
+    """The rows of `at_home` as persons."""
     return [Person(**row) for row in frame.select(list(SCHEMA)).iter_rows(named=True)]
 
 
@@ -130,11 +150,14 @@ def _misspelt(name: str) -> str:
     return name.upper()
 
 
-def _names(rng: np.random.Generator, sex: NDArray[np.str_]) -> list[str]:
-    weights = np.array([region["weight"] for region in regions()], dtype=np.float64)
-    region = rng.choice(len(weights), len(sex), p=weights / weights.sum())
-    picks = rng.integers(0, 2**31, (len(sex), 3))
-    return [_name(regions()[where], who, pick) for where, who, pick in zip(region, sex, picks.tolist(), strict=True)]
+def _names(registered: Registered, states: NDArray[np.str_]) -> list[str]:
+    region = np.zeros(len(states), dtype=np.int64)
+    for state in np.unique(states).tolist():
+        here = states == state
+        region[here] = homes.shares(state).cumsum().searchsorted(registered.chance[here], side="right")
+    region = np.minimum(region, len(homes.regions()) - 1)
+    made = zip(region.tolist(), registered.sex.tolist(), registered.picks.tolist(), strict=True)
+    return [_name(homes.regions()[where], who, pick) for where, who, pick in made]
 
 
 def _name(region: dict[str, Any], sex: str, pick: list[int]) -> str:

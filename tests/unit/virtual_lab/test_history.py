@@ -66,6 +66,7 @@ def test_the_columns_are_those_the_importer_reads(folder: Path, results: pl.Data
     }  # fmt: skip
     assert dict(pl.read_parquet(folder / "patients.parquet").schema) == {
         "uhid": text, "name": text, "phone": text, "sex": text, "birth_on": pl.Date(), "birth_precision": text,
+        "pin_code": text, "abha_number": text,
     }  # fmt: skip
     assert dict(pl.read_parquet(folder / "controls.parquet").schema) == {
         "analyser": text, "material": text, "lot_number": text, "level": pl.Int64(), "test_code": text,
