@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
 HAEMATOLOGY = "XN1000-1"
+DILUTED = "DIL"  # the flag of a value that was measured in a diluted specimen
 SERUM, WHOLE_BLOOD = ("Serum", "SST 5 mL"), ("Whole blood", "EDTA 3 mL")
 PERCENT = ("between", "within", "analytic")
 SHARE_OF_TRIGLYCERIDES = 0.2
@@ -59,6 +60,7 @@ class Reported:
     text: str
     value: float
     comparator: str | None = field(default=None)
+    is_diluted: bool = False
 
 
 @cache
@@ -144,21 +146,33 @@ def composed(drawn_logs: Numbers) -> Numbers:
     return logs
 
 
-def reported(code: str, value: float) -> Reported:
-    """`value` as the analyser prints it: '0.90', '<0.10' below and '>750' above the reportable range."""
+def dilution(code: str) -> float:
+    """How far a specimen that is too high for this test is diluted; 1 is not at all."""
+    return float(_file()["dilution"].get(code, 1))
+
+
+def reported(code: str, value: float, *, dilutes: bool = False) -> Reported:
+    """`value` as the analyser prints it: '0.90', '<0.10' below and '>750' above the reportable range.
+
+    With `dilutes`, what is above it is run again diluted where the test allows, and printed as far as that reaches.
+    """
     about = analyte(code)
     if value < about.reportable_low:
         return Reported(text=f"<{about.reportable_low:.{about.decimals}f}", value=about.reportable_low, comparator="<")
-    if value > about.reportable_high:
-        return Reported(
-            text=f">{about.reportable_high:.{about.decimals}f}", value=about.reportable_high, comparator=">"
-        )
+    times = dilution(code) if dilutes else 1.0
+    is_diluted, largest = value > about.reportable_high and times > 1, about.reportable_high * times
+    if value > largest:
+        text = f">{largest:.{about.decimals}f}"
+        return Reported(text=text, value=largest, comparator=">", is_diluted=is_diluted)
     text = f"{round(value * 10**about.decimals) / 10**about.decimals:.{about.decimals}f}"
-    return Reported(text=text, value=float(text))
+    return Reported(text=text, value=float(text), is_diluted=is_diluted)
 
 
-def printed(frame: pl.DataFrame) -> pl.DataFrame:
-    """Add test_code, unit, value, comparator and value_text as the analyser prints `raw` of analyte number `test`."""
+def printed(frame: pl.DataFrame, *, dilutes: pl.Series | None = None) -> pl.DataFrame:
+    """Add test_code, unit, value, comparator and value_text as the analyser prints `raw` of analyte number `test`.
+
+    `dilutes`: the rows that are diluted when they are too high, as of `reported`; `is_diluted` says which were.
+    """
     about = pl.DataFrame(
         {
             "test": range(len(analytes())),
@@ -166,12 +180,18 @@ def printed(frame: pl.DataFrame) -> pl.DataFrame:
             "unit": [row.unit for row in analytes()],
             "decimals": [row.decimals for row in analytes()],
             "smallest": [row.reportable_low for row in analytes()],
-            "largest": [row.reportable_high for row in analytes()],
+            "limit": [row.reportable_high for row in analytes()],
+            "times": [dilution(row.code) for row in analytes()],
         },
-        schema_overrides={"test": pl.UInt8, "decimals": pl.Int64, "smallest": pl.Float64, "largest": pl.Float64},
+        schema_overrides={"test": pl.UInt8, "decimals": pl.Int64, "smallest": pl.Float64, "limit": pl.Float64},
     )
     joined = frame.join(about, on="test", how="left", maintain_order="left")
-    return joined.with_columns(
+    can = pl.lit(False) if dilutes is None else pl.lit(dilutes) & (pl.col("times") > 1)
+    is_diluted = can & (pl.col("raw") > pl.col("limit"))
+    reach = joined.with_columns(is_diluted=is_diluted).with_columns(
+        largest=pl.when("is_diluted").then(pl.col("limit") * pl.col("times")).otherwise("limit")
+    )
+    return reach.with_columns(
         pl.when(pl.col("raw") < pl.col("smallest"))
         .then(pl.lit("<"))
         .when(pl.col("raw") > pl.col("largest"))

@@ -59,6 +59,8 @@ WRONG_UNIT: Mapping[str, float] = MappingProxyType(
 # Of a blood count, what is not diluted with the blood: per cell, or a share of the haemoglobin.
 UNDILUTED = frozenset({"MCV", "MCH", "RDW", "HBA1C"})
 BIAS_SIZES = (2, 4, 8)
+# What happens to a number after it was measured: no analyser dilutes for it.
+AFTER_MEASURING = frozenset({ErrorKind.UNIT, ErrorKind.DECIMAL, ErrorKind.MANUAL_ENTRY})
 
 
 @cache
@@ -86,7 +88,8 @@ def is_wrong(test_code: str, true_value: float, sent_value: float) -> bool:
 def is_consequential(true: Panel, sent: Panel) -> bool:
     """Whether at least one value, as it is reported, moved by more than the allowable error."""
     return any(
-        is_wrong(code, reported(code, value).value, reported(code, sent[code]).value) for code, value in true.items()
+        is_wrong(code, reported(code, value, dilutes=True).value, reported(code, sent[code], dilutes=True).value)
+        for code, value in true.items()
     )
 
 
@@ -197,7 +200,7 @@ def manual_entry(panel: Panel, rng: np.random.Generator) -> Panel:
 def _transposed(panel: Panel, rng: np.random.Generator) -> Panel | None:
     """The first two digits of one value changed places; `None` where that changes nothing."""
     code = _one(sorted(panel), rng)
-    digits = reported(code, panel[code]).text.lstrip("<>")
+    digits = reported(code, panel[code], dilutes=True).text.lstrip("<>")
     places = [place for place, sign in enumerate(digits) if sign.isdigit()][:2]
     if len(places) < 2:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -99,6 +99,14 @@ def measure(
     )
     available = occurred + rng.integers(8, 90, len(loaded))
     return Stages(loaded=loaded, occurred=occurred, available=available, rerun=rerun), busy
+
+
+def diluted(stages: Stages, rows: NDArray[np.bool_]) -> Stages:
+    """These rows were too high to be read and run once more, diluted."""
+    later = RERUN_SECONDS * rows
+    return replace(
+        stages, occurred=stages.occurred + later, available=stages.available + later, rerun=stages.rerun + rows
+    )
 
 
 def latest(of_rows: Indices, tubes: Tubes) -> Indices:

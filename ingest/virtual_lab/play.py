@@ -14,9 +14,9 @@ from typing import Any
 from ingest.clock import Clock, utc_now
 from ingest.virtual_lab import truth
 from ingest.virtual_lab.analyser import Numbered
-from ingest.virtual_lab.analytes import analyte, reported
+from ingest.virtual_lab.analytes import DILUTED, Reported, analyte, reported
 from ingest.virtual_lab.day import ControlValue, DayPlan, Defect, Visit
-from ingest.virtual_lab.errors import is_wrong
+from ingest.virtual_lab.errors import AFTER_MEASURING, is_wrong
 from ingest.virtual_lab.front_desk import Attended, CollectedSpecimen, FrontDesk, attend
 from ingest.virtual_lab.lines import Line, Numbering, transmit_all
 from ingest.virtual_lab.messages import MOST_RESULTS, ControlMessage, PatientMessage, Sendable, SentResult
@@ -230,6 +230,11 @@ def _together(tallies: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {name: sum((tally[name] for tally in tallies), start=type(names[name])()) for name in names}
 
 
+def sent_as(visit: Visit, code: str) -> Reported:
+    """What an analyser sends: diluted where it is too high, unless the number was only spoilt after it was measured."""
+    return reported(code, visit.sent[code], dilutes=visit.error not in AFTER_MEASURING)
+
+
 def run_name(plan: DayPlan) -> str:
     """The name of a run in the truth store."""
     return f"{plan.on.isoformat()}-{plan.seed}"
@@ -275,15 +280,15 @@ def _results(visit: Visit, analyser: str, tests: Sequence[str]) -> Iterator[Sent
     for code in tests:
         about = analyte(code)
         flagged = visit.defect is Defect.FLAGGED and code == visit.tests[0]
-        text = reported(code, visit.sent[code]).text
-        flags = (INSTRUMENT_FLAG,) if flagged else ()
-        yield SentResult(code=code, name=about.name, text=text, unit=about.unit, flags=flags)
+        printed = sent_as(visit, code)
+        flags = (*((INSTRUMENT_FLAG,) if flagged else ()), *((DILUTED,) if printed.is_diluted else ()))
+        yield SentResult(code=code, name=about.name, text=printed.text, unit=about.unit, flags=flags)
     if visit.defect is Defect.UNMAPPED_CODE and analyser == CHEMISTRY:
         yield UNMAPPED
 
 
 def _truth_row(run: str, visit: Visit, accession_number: str, code: str, control_id: int) -> TruthRow:
-    true, sent = reported(code, visit.full[code]).value, reported(code, visit.sent[code]).value
+    true, sent = reported(code, visit.full[code], dilutes=True).value, sent_as(visit, code).value
     return TruthRow(
         run=run,
         accession_number=accession_number,

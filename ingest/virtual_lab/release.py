@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ingest.virtual_lab import arrivals, decisions, laboratory, panels, reference, spoiling, transport
 from ingest.virtual_lab.analysers import Bench
-from ingest.virtual_lab.analytes import Numbers, analytes, composed, printed
+from ingest.virtual_lab.analytes import DILUTED, Numbers, analytes, composed, printed
 from ingest.virtual_lab.arrivals import PRIORITIES, SOURCES, Visits
 from ingest.virtual_lab.cohort import Cohort, Indices, Origin, analytic_noise, bodies
 from ingest.virtual_lab.decisions import Decided, Seen, instants
@@ -89,15 +89,18 @@ def released(origin: Origin, cohort: Cohort, wear: Wear, bench: Bench) -> Releas
     raw = past.every[rows.visit, rows.test]
     follows = laboratory.neighbours(past.visits, tubes, past.journey.received)
     spoilt = spoiling.spoil(rng, tubes, test=rows.test, clean=raw, every=past.every, neighbour=follows)
-    clean, sent = _printed(rows.test, raw), _printed(rows.test, spoilt.sent)
+    is_typed = spoilt.kind[rows.tube] == KINDS.index(ErrorKind.MANUAL_ENTRY)
+    clean, sent = _printed(rows.test, raw), _printed(rows.test, spoilt.sent, ~is_typed)
+    stages = laboratory.diluted(stages, sent["is_diluted"].to_numpy())
     size = spoiling.error_sizes(rows.test, clean["value"].to_numpy(), sent["value"].to_numpy())
     had = _has_history(past)
     stands = _stands(rng, past, stages, spoilt, size, had)
     corrected = pl.Series(stands.is_corrected[rows.tube])
+    is_diluted = clean["is_diluted"].zip_with(corrected, sent["is_diluted"])
     frame = pl.DataFrame({
         **_names(past), **_standing(clean, sent, corrected), **_limits(past), **_times(past, stages, stands),
-        "instrument_flags": _flags(rng, spoilt, stands)[rows.tube], **_circumstances(past),
-        "loaded_at": instants(stages.loaded), "rerun": stages.rerun,
+        "instrument_flags": _said(_flags(rng, spoilt, stands)[rows.tube], is_diluted), **_circumstances(past),
+        "loaded_at": instants(stages.loaded), "rerun": np.maximum(stages.rerun, is_diluted.to_numpy()),
         **_truth(past, bench, spoilt, size, clean, sent, corrected), "has_history": had,
     })  # fmt: skip
     kept = frame.filter((pl.col("authorised_at").max() < _end(origin)).over("order_number"))
@@ -128,8 +131,10 @@ def _past(rng: np.random.Generator, origin: Origin, cohort: Cohort, bench: Bench
     )  # fmt: skip
 
 
-def _printed(test: Indices, raw: Numbers) -> pl.DataFrame:
-    return printed(pl.DataFrame({"test": pl.Series(test, dtype=pl.UInt8), "raw": raw}))
+def _printed(test: Indices, raw: Numbers, dilutes: NDArray[np.bool_] | None = None) -> pl.DataFrame:
+    """As an analyser prints it, which dilutes what is too high; what a person typed is cut at the range."""
+    can = np.ones(len(test), dtype=bool) if dilutes is None else dilutes
+    return printed(pl.DataFrame({"test": pl.Series(test, dtype=pl.UInt8), "raw": raw}), dilutes=pl.Series(can))
 
 
 def _has_history(past: _Past) -> NDArray[np.bool_]:
@@ -211,6 +216,13 @@ def _flags(rng: np.random.Generator, spoilt: Spoilt, stands: _Stands) -> NDArray
     for kind, (flag, share) in FLAGS.items():
         said[(spoilt.kind == KINDS.index(kind)) & (rng.random(len(said)) < share) & ~stands.is_corrected] = flag
     return said
+
+
+def _said(of_tube: NDArray[np.str_], is_diluted: pl.Series) -> pl.Series:
+    """The flags of every row: its tube's, and that it was diluted."""
+    said = pl.Series(of_tube)
+    both = pl.concat_str(pl.when(said != "").then(said), pl.lit(DILUTED), separator=",", ignore_nulls=True)
+    return pl.select(pl.when(is_diluted).then(both).otherwise(said)).to_series()
 
 
 def _circumstances(past: _Past) -> dict[str, pl.Series]:

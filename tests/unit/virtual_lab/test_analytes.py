@@ -80,11 +80,16 @@ def test_a_reported_text_says_the_value_and_stays_in_the_reportable_range(code: 
 
 
 @settings(max_examples=60, deadline=None)
-@given(rows=st.lists(st.tuples(st.integers(0, len(codes()) - 1), st.floats(1e-3, 1e5)), min_size=1, max_size=20))
-def test_a_whole_frame_is_printed_as_each_value_alone(rows: list[tuple[int, float]]) -> None:
+@given(
+    rows=st.lists(st.tuples(st.integers(0, len(codes()) - 1), st.floats(1e-3, 1e5)), min_size=1, max_size=20),
+    dilutes=st.booleans(),
+)
+def test_a_whole_frame_is_printed_as_each_value_alone(rows: list[tuple[int, float]], dilutes: bool) -> None:
     frame = pl.DataFrame(rows, schema={"test": pl.UInt8, "raw": pl.Float64}, orient="row")
 
-    found = printed(frame).select("test_code", "value_text", "value", "comparator").rows()
+    found = printed(frame, dilutes=pl.Series([dilutes] * len(rows)))
 
-    alone = [(codes()[test], reported(codes()[test], value)) for test, value in rows]
-    assert found == [(code, one.text, one.value, one.comparator) for code, one in alone]
+    alone = [(codes()[test], reported(codes()[test], value, dilutes=dilutes)) for test, value in rows]
+    assert found.select("test_code", "value_text", "value", "comparator", "is_diluted").rows() == [
+        (code, one.text, one.value, one.comparator, one.is_diluted) for code, one in alone
+    ]

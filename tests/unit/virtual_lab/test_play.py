@@ -1,5 +1,6 @@
 import time
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import pytest
 from ingest.virtual_lab.analyser import Faults, Patience
 from ingest.virtual_lab.analytes import analyte
 from ingest.virtual_lab.day import DayPlan, Defect, Visit, plan_day
+from ingest.virtual_lab.errors import ErrorKind
 from ingest.virtual_lab.front_desk import FrontDesk
 from ingest.virtual_lab.lines import Numbering, connected
-from ingest.virtual_lab.play import Bench, TruthStore, play
+from ingest.virtual_lab.play import Bench, TruthStore, play, sent_as
 from tests.unit.virtual_lab.servers import AstmGateway, Core, Gateway
 
 ON = date(2026, 11, 24)
@@ -171,3 +173,12 @@ def test_a_day_takes_its_hours_divided_by_the_speed(tmp_path: Path) -> None:
             took = time.monotonic() - started
 
     assert 1.0 <= took < 5.0
+
+
+def test_an_analyser_dilutes_what_it_measures_but_not_what_is_typed() -> None:
+    visit = replace(plan_day(3, 1, on=ON, error_share=0).visits[0], sent={"ALT": 2345.6})
+
+    measured, typed = sent_as(visit, "ALT"), sent_as(replace(visit, error=ErrorKind.DECIMAL), "ALT")
+
+    assert (measured.text, measured.is_diluted) == ("2346", True)
+    assert (typed.text, typed.is_diluted) == (">1500", False)

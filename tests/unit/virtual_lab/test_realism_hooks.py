@@ -123,7 +123,6 @@ def test_a_health_number_is_one_persons_and_a_double_may_lack_it(people: pl.Data
     assert low <= (with_one["missing"] > 0).mean() <= high
 
 
-@unwritten
 @pytest.mark.parametrize(("code", "value", "text"), hooks()["dilution"]["printed"])
 def test_a_diluted_value_is_printed_up_to_the_factor(code: str, value: float, text: str) -> None:
     limit = analytes.analyte(code).reportable_high
@@ -135,7 +134,6 @@ def test_a_diluted_value_is_printed_up_to_the_factor(code: str, value: float, te
     assert analytes.reported(code, value).value <= limit
 
 
-@unwritten
 def test_what_is_too_high_to_be_read_is_run_again_diluted_and_later(simulated: Files) -> None:
     results = simulated.read("results")
     limits = pl.DataFrame(
