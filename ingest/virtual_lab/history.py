@@ -1,7 +1,7 @@
 """A laboratory's past as Parquet: what an application may read, and in `truth/` what only nature knows.
 
 `lims history import` reads patients, results and controls; decisions, reagents and equipment_events are for those who
-train on them. Everything is a pure function of the origin.
+train on them, eqa and bills for those who count. Everything is a pure function of the origin.
 """
 
 from __future__ import annotations
@@ -13,7 +13,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ingest.virtual_lab import analysers, controls, equipment, failures, reagents, release, truth
+from ingest.virtual_lab import (
+    analysers,
+    assessment,
+    billing,
+    controls,
+    equipment,
+    failures,
+    reagents,
+    release,
+    truth,
+)
 from ingest.virtual_lab.cohort import Cohort, Origin, make
 from ingest.virtual_lab.courses import diseases, names
 
@@ -56,7 +66,7 @@ def write_history(
     bench = analysers.bench(origin, wear)
     progress("visits and results")
     made = release.released(origin, cohort, wear, bench)
-    progress("controls, reagents, equipment")
+    progress("controls, reagents, equipment, bills")
     days = min(control_days or origin.days, origin.days)
     control_rows = controls.history(origin, bench, days=days)
     read = {
@@ -66,6 +76,8 @@ def write_history(
         "decisions": made.decisions,
         "equipment_events": equipment.history(origin, wear, bench),
         "reagents": reagents.history(origin, bench, measured=made.measured + controls.measured_a_day()),
+        "eqa": assessment.history(origin, bench),
+        "bills": billing.history(origin, made.results),
     }
     progress("writing")
     for name, frame in read.items():

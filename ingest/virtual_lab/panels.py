@@ -21,10 +21,11 @@ CONTROLLED = 0.9
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """Tests that are ordered together; `likely` are factors on its weight for persons with a disease."""
+    """Tests that are ordered together, and their `price` in rupees; `likely` are factors on its weight by disease."""
 
     code: str
     weight: float
+    price: int
     tests: tuple[str, ...]
     likely: dict[str, float] = field(default_factory=dict)
 

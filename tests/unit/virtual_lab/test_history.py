@@ -49,7 +49,7 @@ def test_another_process_writes_the_same_rows(folder: Path, tmp_path: Path) -> N
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, env={"PYTHONHASHSEED": "5"})
 
     files = sorted(path.relative_to(folder) for path in folder.rglob("*.parquet"))
-    assert len(files) == 12
+    assert len(files) == 14
     assert [path for path in files if (folder / path).read_bytes() != (tmp_path / path).read_bytes()] == []
 
 
