@@ -266,7 +266,9 @@ def test_imported_history_has_no_bytes_and_says_so(bench: Bench, tmp_path: Path)
     ).write_parquet(tmp_path / "results.parquet")  # fmt: skip
     keys, url = bench.lab.environment.keys, bench.lab.environment.url("lims_importer")
     Importer(url, keys, bench.lab.code, Progress()).run(tmp_path)
-    ((result_id,),) = bench.lab.rows("select id from lims.results where entry = 'import'")
+    ((result_id,),) = bench.lab.rows(
+        "select id from lims.results where entry = 'import' and organization_id = %s", bench.lab.organization_id
+    )
     bench.model()
 
     chain = bench.chain(result_id)
