@@ -22,10 +22,16 @@ class ResultKind(StrEnum):
 
 
 class TestDefinition(Record):
-    """What a test is, in one version. Never changed in place: a change is the next version; results keep theirs."""
+    """What a test is, in one version. Never changed in place: a change is the next version; results keep theirs.
+
+    `list_price` is in rupees, before any discount; None when the laboratory has not set one.
+    """
 
     __tablename__ = "test_definitions"
-    __table_args__ = (UniqueConstraint("organization_id", "code", "version"),)
+    __table_args__ = (
+        UniqueConstraint("organization_id", "code", "version"),
+        CheckConstraint("list_price >= 0", name="list_price"),
+    )
 
     code: Mapped[str] = open_column()
     version: Mapped[int] = open_column()
@@ -45,6 +51,7 @@ class TestDefinition(Record):
     delta_limit_percent: Mapped[Decimal | None] = open_column(Numeric())
     delta_window_days: Mapped[int | None] = open_column()
     turnaround_minutes: Mapped[int] = open_column()
+    list_price: Mapped[Decimal | None] = open_column(Numeric())
     is_restricted: Mapped[bool] = open_column(server_default="false")
     is_example: Mapped[bool] = open_column(server_default="false")
     valid_from: Mapped[datetime] = open_column()
@@ -80,15 +87,19 @@ class ReferenceInterval(Record):
 
 
 class Panel(Record):
-    """Tests that are ordered together under one code, in one version; a change is the next version."""
+    """Tests that are ordered together, under one code and for one price; a change is the next version."""
 
     __tablename__ = "panels"
-    __table_args__ = (UniqueConstraint("organization_id", "code", "version"),)
+    __table_args__ = (
+        UniqueConstraint("organization_id", "code", "version"),
+        CheckConstraint("list_price >= 0", name="list_price"),
+    )
 
     code: Mapped[str] = open_column()
     version: Mapped[int] = open_column()
     name: Mapped[str] = open_column()
     translations: Mapped[dict[str, str]] = open_column(JSONB(), server_default="{}")
+    list_price: Mapped[Decimal | None] = open_column(Numeric())
     is_example: Mapped[bool] = open_column(server_default="false")
     valid_from: Mapped[datetime] = open_column()
     source: Mapped[str] = open_column()

@@ -17,10 +17,13 @@ class UserKind(StrEnum):
 
 
 class User(Record):
-    """A member of staff, or a machine such as a gateway. The name is sealed under the organization's key."""
+    """A member of staff, or a machine such as a gateway. The name is sealed under the organization's key.
+
+    Who has a `site_id` works at that site alone; without one, at all of them.
+    """
 
     __tablename__ = "users"
-    __table_args__ = (UniqueConstraint("organization_id", "username"),)
+    __table_args__ = (UniqueConstraint("organization_id", "username"), belongs_to("sites", "site_id"))
 
     username: Mapped[str] = open_column()
     full_name_sealed: Mapped[bytes] = sealed_column()
@@ -28,6 +31,7 @@ class User(Record):
     kind: Mapped[UserKind] = status_column(UserKind, check="kind")
     password_hash_sealed: Mapped[bytes | None] = sealed_column()
     is_active: Mapped[bool] = open_column(server_default="true")
+    site_id: Mapped[UUID | None] = open_column()
 
 
 class Role(Record):

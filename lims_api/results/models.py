@@ -67,6 +67,16 @@ class ParkedReason(StrEnum):
     CALIBRATION = "calibration"
 
 
+class ParkedResolution(StrEnum):
+    """Why a person set a parked observation aside."""
+
+    NOT_OURS = "not_ours"
+    DUPLICATE = "duplicate"
+    WRONG_BARCODE = "wrong_barcode"
+    CALIBRATION_RUN = "calibration_run"
+    RECORDED_OTHERWISE = "recorded_otherwise"
+
+
 class ParkedObservation(Record):
     """What could not be recorded; kept, visible, never dropped."""
 
@@ -84,6 +94,8 @@ class ParkedObservation(Record):
     observation_sealed: Mapped[bytes] = sealed_column()
     patient_id: Mapped[UUID | None] = open_column()
     resolved_at: Mapped[datetime | None] = open_column()
+    resolution: Mapped[ParkedResolution | None] = status_column(ParkedResolution, check="resolution")
+    resolved_by_id: Mapped[UUID | None] = open_column()
 
 
 class ResultStatus(StrEnum):
@@ -112,6 +124,7 @@ class Result(Record, Clinical):
         Index(None, "organization_id", "order_id"),
         Index("ix_results_history", "organization_id", "patient_id", "test_code", "available_at"),
         Index("ix_results_held", "organization_id", "id", postgresql_where="status = 'held'"),
+        Index("ix_results_critical", "organization_id", "id", postgresql_where="flag in ('LL', 'HH')"),
         ForeignKeyConstraint(  # one key proves that specimen, order and patient belong together
             ["organization_id", "specimen_id", "order_id", "patient_id"],
             ["specimens.organization_id", "specimens.id", "specimens.order_id", "specimens.patient_id"],
@@ -162,9 +175,36 @@ class Result(Record, Clinical):
     rules_version: Mapped[str | None] = open_column()
     authorisation_id: Mapped[UUID | None] = open_column()
     signatory_id: Mapped[UUID | None] = open_column()
+    verified_by_id: Mapped[UUID | None] = open_column()
+    verified_at: Mapped[datetime | None] = open_column()
     authorised_by_id: Mapped[UUID | None] = open_column()
     authorised_at: Mapped[datetime | None] = open_column()
     is_automatic: Mapped[bool] = open_column(server_default="false")
+
+
+class CallOutcome(StrEnum):
+    INFORMED = "informed"
+    NOT_REACHED = "not_reached"
+
+
+class CriticalCall(Record):
+    """One attempt to tell the clinician of a critical value; never changed. Who was told is sealed for the patient."""
+
+    __tablename__ = "critical_calls"
+    __table_args__ = (
+        belongs_to("orders", "order_id"),
+        belongs_to("patients", "patient_id"),
+        Index(None, "organization_id", "result_id"),
+    )
+
+    result_id: Mapped[UUID] = open_column()  # results are partitioned: no foreign key can point there by id
+    order_id: Mapped[UUID] = open_column()
+    patient_id: Mapped[UUID] = open_column()
+    called_at: Mapped[datetime] = open_column()
+    called_by_id: Mapped[UUID] = open_column()
+    outcome: Mapped[CallOutcome] = status_column(CallOutcome, check="outcome")
+    informed_sealed: Mapped[bytes | None] = free_text_column()
+    read_back: Mapped[bool] = open_column()
 
 
 class StandingAuthorisation(Record):

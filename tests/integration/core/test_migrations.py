@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -21,6 +22,7 @@ from lims_api.core.db.bootstrap import (
     migrate,
     read_or_make_passwords,
 )
+from lims_api.core.ids import SYSTEM_ACTOR
 from tests.conftest import PASSWORDS, Environment
 from tests.postgres import database
 
@@ -143,6 +145,39 @@ def test_a_migration_that_fails_leaves_nothing_half_done(
     migrate(empty)
     assert left == (0,)
     assert len(revision(empty)) == 1
+
+
+def test_roles_of_laboratories_that_exist_are_given_what_is_new(environment: Environment, empty: str) -> None:
+    tenant, roles = uuid4(), {"technician": ["session:end"], "own": ["order:read", "session:end"], "gateway": ["a:b"]}
+    engine = create_engine(empty.replace("postgresql://", "postgresql+psycopg://", 1))
+    with engine.connect() as connection:
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0005")
+    engine.dispose()
+    with psycopg.connect(empty) as connection:
+        connection.execute("select set_config('lims.actor_id', %s, true)", [str(uuid4())])
+        connection.execute("insert into lims.organizations (id, code, name) values (%s, 'old', 'Old')", [tenant])
+        for code, held in roles.items():
+            row = (tenant, uuid4(), code, held)
+            connection.execute(
+                "insert into lims.roles (organization_id, id, code, name, permissions) values (%s, %s, %s, 'Role', %s)",
+                row,
+            )
+
+    migrate(empty)
+
+    with psycopg.connect(empty) as connection:
+        given = dict(connection.execute("select code, permissions from lims.roles").fetchall())
+        told = connection.execute("select count(*), min(actor_id::text) from lims.ledger where op = 'U'").fetchone()
+    assert given == {
+        "technician": [
+            "critical:call", "parked:resolve", "result:enter", "result:verify", "session:end", "sync:use",
+        ],
+        "own": ["order:read", "session:end", "sync:use"],
+        "gateway": ["a:b"],
+    }  # fmt: skip
+    assert told == (3, str(SYSTEM_ACTOR))
 
 
 def test_migrations_only_go_forward(environment: Environment) -> None:
