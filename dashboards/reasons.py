@@ -25,6 +25,7 @@ REASONS: dict[str, tuple[str, str]] = {
     "model_unusable": (GATE, "No usable model"),
     "repeat_measurement": (GATE, "Measured more than once"),
     "correction": (HAND, "A correction entered by a person"),
+    "manual_entry": (HAND, "Typed by a person"),
     "outside_reference_interval": (RULE, "Outside the reference interval"),
     "delta_check": (RULE, "Differs much from the patient's last value"),
     "model_risk": (MODEL, "The model doubts the value"),

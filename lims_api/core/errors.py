@@ -38,6 +38,12 @@ class Conflict(LimsError):
     status, slug, title = 409, "conflict", "Conflict with the present state"
 
 
+class IdTaken(Conflict):
+    """Of a row whose id the client made."""
+
+    slug, title = "id-taken", "This id is in use"
+
+
 class Unprocessable(LimsError):
     status, slug, title = 422, "unprocessable", "Cannot be processed"
 

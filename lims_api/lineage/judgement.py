@@ -132,7 +132,7 @@ def _interval(known: Known, derived: Derived | None) -> Link:
 def _gates(known: Known, derived: Derived | None) -> Link:
     result = known.result
     if result.entry is Entry.MANUAL:
-        return compared(Step.GATES, [("reasons", [str(Reason.CORRECTION)], list(result.reasons))])
+        return compared(Step.GATES, [("reason", str(_hand(known)), next(iter(result.reasons), None))])
     if result.entry is Entry.IMPORT:
         return absent(Step.GATES, "imported history: released by its source")
     facts: dict[str, Any] = {"rules_version": result.rules_version, "held_by": list(result.reasons)}
@@ -142,13 +142,18 @@ def _gates(known: Known, derived: Derived | None) -> Link:
         return absent(Step.GATES, "nothing to judge again", facts)
     change = _delta(known, derived.value)
     again = reasons_to_hold(_facts(known, derived.measured, change))
-    judged = [reason for reason in Reason if reason not in (*QUOTED, Reason.CORRECTION)]
+    judged = [reason for reason in Reason if reason not in (*QUOTED, Reason.CORRECTION, Reason.MANUAL_ENTRY)]
     facts |= {"judged_again": list(map(str, judged)), "quoted": list(map(str, QUOTED))}
     pairs: list[Pair] = [
         ("reasons", list(map(str, again)), list(result.reasons)),
         ("delta_percent", round(float(change.percent), 1) if change else None, _evidence(result, "delta_percent")),
     ]
     return compared(Step.GATES, pairs, facts)
+
+
+def _hand(known: Known) -> Reason:
+    """Why what a person typed is held before anything else."""
+    return Reason.CORRECTION if known.result.correction_reason else Reason.MANUAL_ENTRY
 
 
 def _facts(known: Known, measured: Measurement, change: Delta | None) -> Facts:

@@ -4,13 +4,14 @@ from datetime import datetime
 from typing import Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, Field, model_validator
+from pydantic import UUID7, AwareDatetime, BaseModel, Field, model_validator
 
 from lims_api.core.i18n import Language
 from lims_api.orders.models import Priority
 
 
 class OrderIn(BaseModel):
+    id: UUID7 | None = Field(default=None, description="made by the client, or by the laboratory if absent")
     patient_id: UUID
     site_id: UUID
     priority: Priority = Priority.ROUTINE

@@ -5,12 +5,15 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lims_api.catalogue import service as catalogue
 from lims_api.core.clock import business_day, utc_now
 from lims_api.core.db import actor_of
 from lims_api.core.db.numbers import next_number
+from lims_api.core.errors import IdTaken
+from lims_api.core.ids import uuid7
 from lims_api.core.ledger import publish
 from lims_api.orders.errors import UnknownOrder
 from lims_api.orders.events import OrderCompleted, OrderPlaced
@@ -21,7 +24,10 @@ from lims_api.patients import service as patients
 
 
 def place(session: Session, wanted: OrderIn) -> Order:
-    """A new order: each test, also of its panels, once under its newest definition, due by its turnaround target."""
+    """A new order: each test, also of its panels, once under its newest definition, due by its turnaround target.
+
+    Raises `IdTaken` when another order has the id that the client made.
+    """
     organization_id = actor_of(session).organization_id
     patient = patients.get(session, wanted.patient_id, lock=True)
     site = organizations.site(session, wanted.site_id)
@@ -32,6 +38,7 @@ def place(session: Session, wanted: OrderIn) -> Order:
     year = business_day(placed_at).year
     order = Order(
         organization_id=organization_id,
+        id=wanted.id or uuid7(),
         patient_id=patient.id,
         site_id=site.id,
         priority=wanted.priority,
@@ -42,8 +49,7 @@ def place(session: Session, wanted: OrderIn) -> Order:
         due_at=max(due.values()),
         report_language=wanted.language or organizations.own(session).report_language,
     )
-    session.add(order)
-    session.flush()
+    _add(session, order)
     session.add_all(
         OrderTest(
             organization_id=organization_id,
@@ -57,6 +63,16 @@ def place(session: Session, wanted: OrderIn) -> Order:
     )
     publish(session, OrderPlaced(subject_id=order.id, patient_id=patient.id, site_id=site.id, placed_at=placed_at))
     return order
+
+
+def _add(session: Session, order: Order) -> None:
+    session.add(order)
+    try:
+        session.flush()
+    except IntegrityError as reason:
+        if "pk_orders" in str(reason.orig):
+            raise IdTaken("Another order has this id. Make a new one.") from None
+        raise
 
 
 def get(session: Session, order_id: UUID, *, lock: bool = False) -> Order:

@@ -54,6 +54,9 @@ select greatest(
 """)
 
 
+_LOCK_ID = text("select pg_advisory_xact_lock(hashtextextended(lims.tenant()::text || cast(:id as text), 0))")
+
+
 class SealedRow(NamedTuple):
     """A patient as a search reads it."""
 
@@ -68,6 +71,11 @@ class SealedRow(NamedTuple):
 def claim_number(session: Session, token: int, patient_id: UUID) -> bool:
     """Give a UHID's token to a patient; False when another one has it. Waits for a registration under way."""
     return bool(session.execute(_CLAIM_NUMBER, {"token": token, "patient_id": patient_id}).scalar())
+
+
+def lock_id(session: Session, patient_id: UUID) -> None:
+    """Until the transaction ends, nobody else claims this id in the organization."""
+    session.execute(_LOCK_ID, {"id": str(patient_id)})
 
 
 def add_tokens(session: Session, patient_id: UUID, tokens: Collection[int]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from uuid import UUID
 
 from phonenumbers import NumberParseException, PhoneNumberFormat, format_number, is_valid_number, parse
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import UUID7, AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from lims_api.patients.age import BirthPrecision
@@ -45,6 +45,7 @@ class PatientIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
+    id: UUID7 | None = Field(default=None, description="made by the client, or by the laboratory if absent")
     uhid: Uhid | None = None
     name: Name
     phone: Phone | None = None

@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 
 from lims_api.core.access import saw_many
 from lims_api.core.clock import business_day, utc_now
+from lims_api.core.crypto import Key
 from lims_api.core.db import Caller, actor_of, keys_of
 from lims_api.core.db.numbers import next_number
-from lims_api.core.errors import NotFound
+from lims_api.core.errors import IdTaken, NotFound
 from lims_api.core.http import read_row
 from lims_api.core.ids import uuid7
 from lims_api.core.ledger import publish
@@ -39,15 +40,17 @@ def register(session: Session, person: PatientIn) -> Patient:
     """Register a person under their own UHID, or the next one of the year (P26-000123).
 
     The key is committed in the key store first: a patient never stands without one, and a key without a patient opens
-    nothing. The number is taken last, so that registrations wait for each other as short as can be.
+    nothing. The number is taken last, so that registrations wait for each other as short as can be. Raises `IdTaken`
+    when another patient has the id that the client made.
     """
     today = business_day(utc_now())
     _refuse_impossible_birth(person, today)
-    organization_id, keys, patient_id = actor_of(session).organization_id, keys_of(session), uuid7()
-    (key,) = keys.make_patient_keys(organization_id, [patient_id])
+    organization_id, keys = actor_of(session).organization_id, keys_of(session)
+    patient_id = _claimed(session, person.id) if person.id else uuid7()
+    key = _key(session, patient_id, is_new=person.id is None)
     tokens = blind_tokens(keys, organization_id, person.name, person.phone)
     uhid = _take_number(session, patient_id, person.uhid) if person.uhid else _next_number(session, patient_id, today)
-    identity = Identity(**{**person.model_dump(exclude={"sex"}), "uhid": uhid})
+    identity = Identity(**{**person.model_dump(exclude={"id", "sex"}), "uhid": uhid})
     sealed = Sealer(keys, key, organization_id, patient_id).columns(identity)
     patient = Patient(
         organization_id=organization_id, id=patient_id, sex=person.sex, status=PatientStatus.ACTIVE, **sealed
@@ -57,6 +60,25 @@ def register(session: Session, person: PatientIn) -> Patient:
     queries.add_tokens(session, patient_id, tokens)
     publish(session, PatientRegistered(subject_id=patient_id))
     return patient
+
+
+def _claimed(session: Session, patient_id: UUID) -> UUID:
+    """An id that a client made, for this transaction alone: a second key for a patient who has one would close their
+    row to everybody."""
+    queries.lock_id(session, patient_id)
+    known = select(Patient.id).where(
+        Patient.organization_id == actor_of(session).organization_id, Patient.id == patient_id
+    )
+    if session.scalar(known) is not None:
+        raise IdTaken("Another patient has this id. Make a new one.")
+    return patient_id
+
+
+def _key(session: Session, patient_id: UUID, *, is_new: bool) -> Key:
+    """The key that a refused registration under the client's id has left, or a new one."""
+    organization_id, keys = actor_of(session).organization_id, keys_of(session)
+    left = None if is_new else keys.patient_keys(organization_id, [patient_id]).get(patient_id)
+    return left or keys.make_patient_keys(organization_id, [patient_id])[0]
 
 
 def _refuse_impossible_birth(person: PatientIn, today: date) -> None:

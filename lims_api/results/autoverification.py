@@ -34,6 +34,7 @@ class Reason(StrEnum):
     MODEL_UNUSABLE = "model_unusable"
     REPEAT_MEASUREMENT = "repeat_measurement"
     CORRECTION = "correction"
+    MANUAL_ENTRY = "manual_entry"
     OUTSIDE_REFERENCE_INTERVAL = "outside_reference_interval"
     DELTA_CHECK = "delta_check"
     MODEL_RISK = "model_risk"

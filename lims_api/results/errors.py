@@ -16,7 +16,7 @@ class ResultNotCorrectable(Conflict):
 
 
 class OwnEntry(Forbidden):
-    """Segregation of duties: who entered a value may not authorise it."""
+    """Segregation of duties: who entered a value may neither verify nor authorise it."""
 
     slug, title = "own-entry", "Entered by the same person"
 
@@ -39,3 +39,31 @@ class NotANumber(Unprocessable):
 
 class NotAllowed(Unprocessable):
     slug, title = "value-not-allowed", "The value is none of the test's values"
+
+
+class UnknownOrderTest(NotFound):
+    slug, title = "unknown-order-test", "There is no such ordered test"
+
+
+class ResultNotEnterable(Conflict):
+    slug, title = "result-not-enterable", "No result can be entered for this test now"
+
+
+class ResultExists(Conflict):
+    slug, title = "result-exists", "This test has a result"
+
+
+class NotVerifiable(Conflict):
+    slug, title = "not-verifiable", "This result cannot be verified as it is"
+
+
+class NotCritical(Conflict):
+    slug, title = "not-critical", "This result is not critical"
+
+
+class UnknownParked(NotFound):
+    slug, title = "unknown-parked-observation", "There is no such parked observation"
+
+
+class AlreadySetAside(Conflict):
+    slug, title = "already-set-aside", "This observation was set aside before"

@@ -26,6 +26,16 @@ class ResultCritical(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ResultVerified(Event):
+    """Validated technically, by another person than who entered it."""
+
+    name = "result.verified"
+
+    order_id: UUID
+    test_code: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ResultAuthorised(Event):
     """By a person."""
 
@@ -51,6 +61,26 @@ class ObservationsParked(Event):
     name = "observations.parked"
 
     parked: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObservationSetAside(Event):
+    """A person decided that a parked observation is no result; it stays on record."""
+
+    name = "observation.set_aside"
+
+    resolution: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CriticalCalled(Event):
+    """Somebody tried to tell the clinician of a critical value."""
+
+    name = "critical.called"
+
+    result_id: UUID
+    order_id: UUID
+    outcome: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,9 @@
 
 from decimal import Decimal
 
+CRITICAL_FLAGS = frozenset({"LL", "HH"})
+"""A value beyond a critical limit: somebody must be told."""
+
 
 def flag(
     value: Decimal | None,

@@ -13,10 +13,12 @@ from sqlalchemy.orm import Session
 
 from ingest.contract import Observation
 from lims_api.catalogue.schemas import Definition, Limits
+from lims_api.core.db import actor_of
 from lims_api.equipment.service import Mapping
 from lims_api.qc.service import ControlState, in_control
 from lims_api.results.autoverification import RULES_VERSION, Facts, Reason, reasons_to_hold
 from lims_api.results.delta_check import Delta, delta
+from lims_api.results.flags import CRITICAL_FLAGS
 from lims_api.results.knowledge import Earlier, Knowledge, KnownSpecimen, Ordered, Source
 from lims_api.results.measurement import Measurement, measured_facts, measurement
 from lims_api.results.models import SwitchScope
@@ -33,18 +35,31 @@ _QC_REASON = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Candidate:
-    """One observation that is mapped, matched and about to become a result."""
+class Value:
+    """One value of an ordered test that is about to become a result, by whomever it was measured."""
 
     id: UUID
-    message_id: UUID
-    source: Source
     specimen: KnownSpecimen
     ordered: Ordered
     mapping: Mapping
     observation: Observation
     observed_at: datetime
     age_days: int | None
+
+    def verdict(self) -> Verdict:
+        """The value in its interval, flagged, as the next version; with nothing yet to hold it for."""
+        definition, specimen = self.ordered.definition, self.specimen
+        version, corrects_id = specimen.next_version(definition.code, self.id)
+        found = measurement(self.observation, self.mapping, definition, specimen.sex, self.age_days)
+        return Verdict(definition=definition, measured=found, version=version, corrects_id=corrects_id)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate(Value):
+    """A value that an analyser sent: mapped and matched."""
+
+    message_id: UUID
+    source: Source
     identity_agrees: bool | None
 
 
@@ -83,7 +98,7 @@ class Verdict:
 
     @property
     def is_critical(self) -> bool:
-        return self.flag in ("LL", "HH")
+        return self.flag in CRITICAL_FLAGS
 
     @property
     def reference_low(self) -> Decimal | None:
@@ -118,16 +133,18 @@ class Judge:
             return []
         for candidate in candidates:
             candidate.specimen.measured[candidate.mapping.test_code] += 1
-        history = self._history({candidate.specimen.patient_id for candidate in candidates})
+        history = earlier_results(
+            self.session, {candidate.specimen.patient_id for candidate in candidates}, before=self.knowledge.now
+        )
         controls = self._controls(candidates)
         switched_off = self._switched_off()
         model = self._model()
         standing = self._standing(model)
-        judged = [(candidate, self._verdict(candidate)) for candidate in candidates]
+        judged = [(candidate, candidate.verdict()) for candidate in candidates]
         risks = self._risks(judged, history, model)
         for candidate, verdict in judged:
             signed = standing.get(verdict.definition.code)
-            change = self._delta(candidate, verdict, history)
+            change = delta_of(candidate, verdict, history, self.knowledge.now)
             risk = risks.get(candidate.id, _UNKNOWN)
             facts = self._facts(candidate, verdict, change, controls, switched_off, model, signed is not None, risk)
             verdict.reasons = reasons_to_hold(facts)
@@ -140,21 +157,6 @@ class Judge:
         return judged
 
     # what is known
-
-    def _history(self, patient_ids: set[UUID]) -> dict[UUID, list[Earlier]]:
-        rows = self.session.execute(
-            HISTORY,
-            {
-                "organization_id": self.knowledge.organization_id,
-                "patient_ids": list(patient_ids),
-                "before": self.knowledge.now,
-            },
-        )
-        found: dict[UUID, list[Earlier]] = {}
-        for row in rows:
-            earlier = Earlier(row.specimen_id, row.test_code, row.value, row.status, row.available_at)
-            found.setdefault(row.patient_id, []).append(earlier)
-        return found
 
     def _controls(self, candidates: Iterable[Candidate]) -> dict[tuple[UUID, str], ControlState]:
         codes: dict[UUID, set[str]] = {}
@@ -197,12 +199,6 @@ class Judge:
 
     # one result
 
-    def _verdict(self, candidate: Candidate) -> Verdict:
-        definition, specimen = candidate.ordered.definition, candidate.specimen
-        version, corrects_id = specimen.next_version(definition.code, candidate.id)
-        found = measurement(candidate.observation, candidate.mapping, definition, specimen.sex, candidate.age_days)
-        return Verdict(definition=definition, measured=found, version=version, corrects_id=corrects_id)
-
     def _facts(
         self,
         candidate: Candidate,
@@ -229,26 +225,6 @@ class Judge:
             model_usable=not self.services.model_required or _has_a_word(model, verdict, risk),
             model_holds=risk.holds,
         )
-
-    def _delta(self, candidate: Candidate, verdict: Verdict, history: dict[UUID, list[Earlier]]) -> Delta | None:
-        """Against the patient's last authorised result of the test on another specimen."""
-        definition = verdict.definition
-        if verdict.value is None or definition.delta_limit_percent is None or definition.delta_window_days is None:
-            return None
-        earlier = [
-            item
-            for item in history.get(candidate.specimen.patient_id, ())
-            if item.test_code == definition.code
-            and item.status == "authorised"
-            and item.specimen_id != candidate.specimen.id
-        ]
-        if not earlier:
-            return None
-        last = max(earlier, key=lambda item: item.available_at)
-        return delta(
-            verdict.value, self.knowledge.now, last.value, last.available_at,
-            limit_percent=definition.delta_limit_percent, window_days=definition.delta_window_days,
-        )  # fmt: skip
 
     def _risks(
         self, judged: Sequence[tuple[Candidate, Verdict]], history: dict[UUID, list[Earlier]], model: RiskModel | None
@@ -286,6 +262,35 @@ class Judge:
             },
             history=[EarlierValue(item.test_code, float(item.value), item.available_at) for item in earlier],
         )  # fmt: skip
+
+
+def earlier_results(session: Session, patient_ids: set[UUID], *, before: datetime) -> dict[UUID, list[Earlier]]:
+    """The newest results of each test of these patients that were available before a moment, by patient."""
+    values = {"organization_id": actor_of(session).organization_id, "patient_ids": list(patient_ids), "before": before}
+    found: dict[UUID, list[Earlier]] = {}
+    for row in session.execute(HISTORY, values):
+        earlier = Earlier(row.specimen_id, row.test_code, row.value, row.status, row.available_at)
+        found.setdefault(row.patient_id, []).append(earlier)
+    return found
+
+
+def delta_of(value: Value, verdict: Verdict, history: dict[UUID, list[Earlier]], now: datetime) -> Delta | None:
+    """Against the patient's last authorised result of the test on another specimen."""
+    definition = verdict.definition
+    if verdict.value is None or definition.delta_limit_percent is None or definition.delta_window_days is None:
+        return None
+    earlier = [
+        item
+        for item in history.get(value.specimen.patient_id, ())
+        if item.test_code == definition.code and item.status == "authorised" and item.specimen_id != value.specimen.id
+    ]
+    if not earlier:
+        return None
+    last = max(earlier, key=lambda item: item.available_at)
+    return delta(
+        verdict.value, now, last.value, last.available_at,
+        limit_percent=definition.delta_limit_percent, window_days=definition.delta_window_days,
+    )  # fmt: skip
 
 
 def _scopes(candidate: Candidate) -> tuple[tuple[str, str], ...]:

@@ -152,7 +152,7 @@ def gather(session: Session, messages: Sequence[Message], *, offset_ms: int) -> 
         for kind, group in kinds if kind is MessageKind.CONTROL and group.control
     }  # fmt: skip
     actor = actor_of(session)
-    known = _specimens(session, {group.specimen for group in groups if group.specimen})
+    known = known_specimens(session, {group.specimen for group in groups if group.specimen})
     patient_ids = {specimen.patient_id for specimen in known.values()}
     return Knowledge(
         organization_id=actor.organization_id, actor_id=actor.actor_id, now=utc_now(), offset_ms=offset_ms,
@@ -171,7 +171,8 @@ def _sources(session: Session, channels: set[str]) -> dict[str, Source]:
     }
 
 
-def _specimens(session: Session, accession_numbers: set[str]) -> dict[str, KnownSpecimen]:
+def known_specimens(session: Session, accession_numbers: set[str]) -> dict[str, KnownSpecimen]:
+    """What is known of these specimens by accession number, locked in the order of their ids."""
     found = specimens.lock_by_accession(session, accession_numbers)
     if not found:
         return {}

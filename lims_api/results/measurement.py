@@ -14,7 +14,7 @@ from lims_api.catalogue.models import ResultKind
 from lims_api.catalogue.reference_intervals import interval_for, within
 from lims_api.catalogue.schemas import Definition, Limits
 from lims_api.equipment.service import Mapping
-from lims_api.results.flags import flag
+from lims_api.results.flags import CRITICAL_FLAGS, flag
 
 PLAIN_FLAGS = frozenset({"", "N", "L", "H", "LL", "HH"})
 """What an analyser says of its own range; anything else is a warning about the measurement (HL7 table 0078)."""
@@ -59,7 +59,7 @@ def measured_facts(
         "is_final": observation.status in FINAL,
         "is_numeric": value is not None,
         "is_censored": observation.comparator is not None,
-        "is_critical": measured.flag in ("LL", "HH"),
+        "is_critical": measured.flag in CRITICAL_FLAGS,
         "within_reportable_range": value is not None
         and within(value, definition.reportable_low, definition.reportable_high),
         "unit_known": measured.unit_known,

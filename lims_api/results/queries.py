@@ -2,7 +2,16 @@
 
 from sqlalchemy import Select, select, text
 
-from lims_api.results.models import InstrumentMessage, ParkedObservation, Result, ResultStatus
+from lims_api.results.flags import CRITICAL_FLAGS
+from lims_api.results.models import (
+    CallOutcome,
+    CriticalCall,
+    Entry,
+    InstrumentMessage,
+    ParkedObservation,
+    Result,
+    ResultStatus,
+)
 
 HISTORY = text("""
 select patient_id, specimen_id, test_code, value, status, available_at from (
@@ -38,7 +47,7 @@ select json_build_object(
     select json_agg(line order by line.test_code, line.version) from (
       select r.id, r.test_code, r.loinc, r.value::text, r.value_text, r.comparator, r.unit, r.flag,
              r.reference_low::text, r.reference_high::text, r.status, r.version, r.reasons, r.is_automatic,
-             r.available_at
+             r.verified_by_id, r.verified_at, r.available_at
         from lims.results r
        where r.organization_id = o.organization_id and r.order_id = o.id
          and r.recorded_at >= o.recorded_at and r.recorded_at < now() + interval '1 day' and r.status <> 'superseded'
@@ -58,6 +67,25 @@ WHOSE_ORDER = "patient_id, id from lims.orders where organization_id = lims.tena
 def held() -> Select[Result]:
     """What waits for a person, oldest first."""
     return select(Result).where(Result.status == ResultStatus.HELD).order_by(Result.id)
+
+
+def waiting_for_a_call() -> Select[Result]:
+    """Current critical results of which nobody has been told, oldest first; imported history waits for nobody."""
+    told = select(CriticalCall.id).where(
+        CriticalCall.organization_id == Result.organization_id,
+        CriticalCall.result_id == Result.id,
+        CriticalCall.outcome == CallOutcome.INFORMED,
+    )
+    return (
+        select(Result)
+        .where(
+            Result.flag.in_(sorted(CRITICAL_FLAGS)),
+            Result.status.in_([ResultStatus.HELD, ResultStatus.AUTHORISED]),
+            Result.entry != Entry.IMPORT,
+            ~told.exists(),
+        )
+        .order_by(Result.id)
+    )
 
 
 def parked() -> Select[ParkedObservation]:

@@ -18,7 +18,7 @@ from lims_api.patients import service as patients
 from lims_api.patients.sealing import Sealer
 from lims_api.results.identity_check import differences
 from lims_api.results.models import InstrumentMessage, RecordGroup, Result
-from lims_api.results.queries import ORDER, WHOSE_ORDER, heard, held, parked
+from lims_api.results.queries import ORDER, WHOSE_ORDER, heard, held, parked, waiting_for_a_call
 from lims_api.results.schemas import (
     HeardMessage,
     HeardPage,
@@ -29,6 +29,8 @@ from lims_api.results.schemas import (
     OrderView,
     ParkedItem,
     ParkedPage,
+    WaitingCall,
+    WaitingPage,
 )
 from lims_api.results.service import get
 
@@ -54,6 +56,14 @@ def held_page(session: Session, after: UUID | None) -> HeldPage:
     rows = _page(session, query, Result.id, after)
     saw_many(session, "result.list", [row.patient_id for row in rows[:PAGE]])
     return HeldPage(items=[HeldResult.model_validate(row) for row in rows[:PAGE]], next=_next(rows))
+
+
+def waiting_page(session: Session, after: UUID | None) -> WaitingPage:
+    """Critical results of which nobody has been told, oldest first; restricted tests only for who may see them."""
+    query = waiting_for_a_call().where(Result.test_code.not_in(catalogue.hidden_codes(session)))
+    rows = _page(session, query, Result.id, after)
+    saw_many(session, "result.list", [row.patient_id for row in rows[:PAGE]])
+    return WaitingPage(items=[WaitingCall.model_validate(row) for row in rows[:PAGE]], next=_next(rows))
 
 
 def parked_page(session: Session, after: UUID | None) -> ParkedPage:

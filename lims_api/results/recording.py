@@ -27,9 +27,9 @@ from lims_api.qc import service as qc
 from lims_api.qc.models import ControlLot
 from lims_api.results.errors import ConcurrentDelivery
 from lims_api.results.events import ObservationsParked, ResultCritical, ResultsRecorded
-from lims_api.results.judging import Candidate, Judge, Verdict
+from lims_api.results.judging import Candidate, Judge, Value, Verdict
 from lims_api.results.knowledge import Knowledge, KnownSpecimen, Source, gather
-from lims_api.results.models import InstrumentMessage, MessageOutcome, ParkedReason, ResultStatus
+from lims_api.results.models import Entry, InstrumentMessage, MessageOutcome, ParkedReason, ResultStatus
 from lims_api.results.storable import storable
 
 MessageKey = tuple[str, str, str]
@@ -60,9 +60,12 @@ def record_batch(session: Session, batch: Batch) -> list[Receipt]:
     for key, message in fresh.items():
         counts[key] = _Recorder(session, knowledge, written).record(message)
     verdicts = Judge(session, knowledge).judge(written.candidates)
-    written.results = [_result_row(candidate, verdict, knowledge) for candidate, verdict in verdicts]
+    written.results = [
+        result_row(candidate, verdict, knowledge.now, **_origin(candidate, knowledge))
+        for candidate, verdict in verdicts
+    ]
     _write(session, written)
-    _follow_up(session, verdicts, knowledge.now)
+    follow_up(session, verdicts, knowledge.now)
     receipts = [_receipt(message, seen, fresh, counts) for message in messages]
     return [_in_its_words(receipt, sent) for receipt, sent in zip(receipts, batch.messages, strict=True)]
 
@@ -296,20 +299,19 @@ class _Recorder:
         return "\\x" + keys.seal(content.decode("latin-1"), key, organization_id, column, row_id).hex()
 
 
-def _result_row(candidate: Candidate, verdict: Verdict, knowledge: Knowledge) -> dict[str, Any]:
-    observation, specimen, definition = candidate.observation, candidate.specimen, verdict.definition
+def result_row(value: Value, verdict: Verdict, now: datetime, **origin: Any) -> dict[str, Any]:
+    """A result as it is stored: everything it was judged by frozen on it. `origin`: who or what brought the value."""
+    observation, specimen, definition = value.observation, value.specimen, verdict.definition
     released = not verdict.reasons
     return {
-        "organization_id": knowledge.organization_id, "id": candidate.id, "occurred_at": candidate.observed_at,
-        "patient_id": specimen.patient_id, "order_id": specimen.order_id, "order_test_id": candidate.ordered.id,
+        "id": value.id, "occurred_at": value.observed_at,
+        "patient_id": specimen.patient_id, "order_id": specimen.order_id, "order_test_id": value.ordered.id,
         "specimen_id": specimen.id, "site_id": specimen.site_id, "test_code": definition.code,
-        "loinc": definition.loinc,
-        "definition_id": definition.id, "analyser_id": candidate.source.id, "message_id": candidate.message_id,
-        "observation_sequence": observation.sequence, "run": observation.run, "entry": "instrument",
-        "entered_by_id": knowledge.actor_id, "value_text": observation.value_text, "value": verdict.value,
+        "loinc": definition.loinc, "definition_id": definition.id, "run": observation.run,
+        "value_text": observation.value_text, "value": verdict.value,
         "comparator": observation.comparator, "unit": verdict.unit, "reference_low": verdict.reference_low,
         "reference_high": verdict.reference_high, "critical_low": verdict.critical_low,
-        "critical_high": verdict.critical_high, "age_days": candidate.age_days, "sex": specimen.sex,
+        "critical_high": verdict.critical_high, "age_days": value.age_days, "sex": specimen.sex,
         "flag": verdict.flag, "instrument_flags": list(observation.flags),
         "status": ResultStatus.AUTHORISED if released else ResultStatus.HELD,
         "version": verdict.version, "corrects_id": verdict.corrects_id,
@@ -319,7 +321,16 @@ def _result_row(candidate: Candidate, verdict: Verdict, knowledge: Knowledge) ->
         "authorisation_id": verdict.authorisation_id if released else None,
         "signatory_id": verdict.signatory_id if released else None,
         "authorised_by_id": verdict.signatory_id if released else None,
-        "authorised_at": knowledge.now if released else None, "is_automatic": released,
+        "authorised_at": now if released else None, "is_automatic": released,
+        **origin,
+    }  # fmt: skip
+
+
+def _origin(candidate: Candidate, knowledge: Knowledge) -> dict[str, Any]:
+    return {
+        "organization_id": knowledge.organization_id, "entered_by_id": knowledge.actor_id,
+        "analyser_id": candidate.source.id, "message_id": candidate.message_id,
+        "observation_sequence": candidate.observation.sequence, "entry": Entry.INSTRUMENT,
     }  # fmt: skip
 
 
@@ -358,23 +369,23 @@ _SET_STATUS = text(
 )
 
 
-def _follow_up(session: Session, verdicts: Iterable[tuple[Candidate, Verdict]], now: datetime) -> None:
+def follow_up(session: Session, verdicts: Iterable[tuple[Value, Verdict]], now: datetime) -> None:
     """Order tests move on, complete orders are completed, and events tell of it."""
     status: dict[UUID, OrderTestStatus] = {}
     recorded: Counter[tuple[UUID, UUID]] = Counter()
     released: Counter[tuple[UUID, UUID]] = Counter()
     events: list[Event] = []
-    for candidate, verdict in verdicts:
-        specimen = candidate.specimen
-        status[candidate.ordered.id] = OrderTestStatus.RESULTED if verdict.reasons else OrderTestStatus.AUTHORISED
+    for value, verdict in verdicts:
+        specimen = value.specimen
+        status[value.ordered.id] = OrderTestStatus.RESULTED if verdict.reasons else OrderTestStatus.AUTHORISED
         recorded[specimen.id, specimen.order_id] += 1
         released[specimen.id, specimen.order_id] += not verdict.reasons
         if verdict.is_critical:
             code = verdict.definition.code
-            events.append(ResultCritical(subject_id=candidate.id, order_id=specimen.order_id, test_code=code))
+            events.append(ResultCritical(subject_id=value.id, order_id=specimen.order_id, test_code=code))
     if not recorded:
         return
-    values = {"ids": list(status), "statuses": [str(value) for value in status.values()]}
+    values = {"ids": list(status), "statuses": [str(state) for state in status.values()]}
     session.execute(_SET_STATUS, {**values, "organization_id": actor_of(session).organization_id})
     events += [
         ResultsRecorded(

@@ -1,5 +1,6 @@
 """Messages from gateways, results for people, and the red switch."""
 
+from collections.abc import Iterable
 from typing import Annotated
 from uuid import UUID
 
@@ -10,22 +11,30 @@ from lims_api.core.clock import utc_now
 from lims_api.core.db import transaction
 from lims_api.core.http import Caller, command, requires
 from lims_api.core.permissions import Permission
-from lims_api.results import reading, service
+from lims_api.results import calls, entry, parked, reading, service
+from lims_api.results.models import Result
 from lims_api.results.recording import record_batch
 from lims_api.results.schemas import (
     Authorisation,
+    CallIn,
+    CallRef,
     Correction,
     HeardPage,
     HeldDetail,
     HeldPage,
     OrderView,
     ParkedPage,
+    ParkedRef,
     ResultRef,
     ResultRefs,
+    ResultsIn,
+    SettingAside,
     StandingIn,
     StandingOut,
     SwitchIn,
     SwitchOut,
+    Verification,
+    WaitingPage,
 )
 
 router = APIRouter(prefix="/v1", tags=["results"])
@@ -75,16 +84,29 @@ def get_result(result_id: UUID, caller: Caller) -> HeldDetail:
         return reading.held_detail(session, result_id)
 
 
+@router.post("/results", status_code=201, response_model=ResultRefs)
+@requires(Permission.RESULT_ENTER)
+def enter_results(body: ResultsIn, caller: Caller) -> Response:
+    """Enter values by hand, all or none; each is held until others verify and authorise it."""
+    return command(
+        caller,
+        lambda session: _refs(entry.enter(session, body.values, measured_at=body.measured_at)),
+        status=201,
+    )
+
+
+@router.post("/results/verify", response_model=ResultRefs)
+@requires(Permission.RESULT_VERIFY)
+def verify_results(body: Verification, caller: Caller) -> Response:
+    """Validate held results technically, all or none."""
+    return command(caller, lambda session: _refs(service.verify(session, body.result_ids)))
+
+
 @router.post("/results/authorise", response_model=ResultRefs)
 @requires(Permission.RESULT_AUTHORISE)
 def authorise_results(body: Authorisation, caller: Caller) -> Response:
     """Authorise held results, all or none."""
-    return command(
-        caller,
-        lambda session: ResultRefs(
-            results=[ResultRef.model_validate(result) for result in service.authorise(session, body.result_ids)]
-        ),
-    )
+    return command(caller, lambda session: _refs(service.authorise(session, body.result_ids)))
 
 
 @router.post("/results/{result_id}/reject", response_model=ResultRef)
@@ -107,12 +129,36 @@ def correct_result(result_id: UUID, body: Correction, caller: Caller) -> Respons
     )
 
 
+@router.post("/critical-calls", status_code=201, response_model=CallRef)
+@requires(Permission.CRITICAL_CALL)
+def record_call(body: CallIn, caller: Caller) -> Response:
+    """Record that somebody was told of a critical value and read it back, or was not reached."""
+    return command(caller, lambda session: CallRef.model_validate(calls.record(session, **dict(body))), status=201)
+
+
+@router.get("/critical-calls/waiting")
+@requires(Permission.RESULT_READ)
+def list_waiting_calls(caller: Caller, after: After = None) -> WaitingPage:
+    """Current critical results of which nobody has been told."""
+    with transaction(caller) as session:
+        return reading.waiting_page(session, after)
+
+
 @router.get("/parked")
 @requires(Permission.MESSAGE_READ)
 def list_parked(caller: Caller, after: After = None) -> ParkedPage:
     """What analysers sent that could not be recorded."""
     with transaction(caller) as session:
         return reading.parked_page(session, after)
+
+
+@router.post("/parked/{parked_id}/set-aside", response_model=ParkedRef)
+@requires(Permission.PARKED_RESOLVE)
+def set_parked_aside(parked_id: UUID, body: SettingAside, caller: Caller) -> Response:
+    """Take a parked observation off the list, for a reason; it stays on record."""
+    return command(
+        caller, lambda session: ParkedRef.model_validate(parked.set_aside(session, parked_id, reason=body.reason))
+    )
 
 
 @router.post("/release-switches", status_code=201, response_model=SwitchOut)
@@ -138,3 +184,7 @@ def sign_standing_authorisation(body: StandingIn, caller: Caller) -> Response:
         lambda session: StandingOut.model_validate(service.sign_standing_authorisation(session, **body.model_dump())),
         status=201,
     )
+
+
+def _refs(results: Iterable[Result]) -> ResultRefs:
+    return ResultRefs(results=[ResultRef.model_validate(result) for result in results])

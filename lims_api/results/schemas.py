@@ -1,11 +1,31 @@
 """Results as they are shown, authorised and corrected."""
 
+import unicodedata
 from datetime import datetime
+from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import (
+    UUID7,
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
-from lims_api.results.models import MessageOutcome, ParkedReason, ResultStatus, SwitchScope
+from lims_api.results.models import (
+    CallOutcome,
+    MessageOutcome,
+    ParkedReason,
+    ParkedResolution,
+    ResultStatus,
+    SwitchScope,
+)
 
 
 class ResultLine(BaseModel):
@@ -25,6 +45,8 @@ class ResultLine(BaseModel):
     version: int
     reasons: list[str]
     is_automatic: bool
+    verified_by_id: UUID | None
+    verified_at: datetime | None
     available_at: datetime
 
 
@@ -59,6 +81,8 @@ class HeldResult(BaseModel):
     reasons: list[str]
     risk: float | None
     evidence: str
+    verified_by_id: UUID | None
+    verified_at: datetime | None
     available_at: datetime
 
 
@@ -118,6 +142,33 @@ class HeldDetail(BaseModel):
     identity: list[Mismatch]
 
 
+class ValueIn(BaseModel):
+    """A value that a person read off, in the test's unit; a number may bear `<`, `<=`, `>` or `>=`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    order_test_id: UUID
+    value_text: str = Field(min_length=1, max_length=40)
+
+
+class ResultsIn(BaseModel):
+    """Values of one moment, of one order or several."""
+
+    values: list[ValueIn] = Field(min_length=1, max_length=500)
+    measured_at: AwareDatetime
+
+    @field_validator("values")
+    @classmethod
+    def _each_once(cls, values: list[ValueIn]) -> list[ValueIn]:
+        if len({value.order_test_id for value in values}) != len(values):
+            raise PydanticCustomError("values", "Give each ordered test one value")
+        return values
+
+
+class Verification(BaseModel):
+    result_ids: list[UUID] = Field(min_length=1, max_length=500)
+
+
 class Authorisation(BaseModel):
     result_ids: list[UUID] = Field(min_length=1, max_length=500)
 
@@ -138,6 +189,77 @@ class Correction(BaseModel):
     value_text: str = Field(min_length=1, max_length=40)
     reason: str = Field(pattern="^[a-z_]{3,40}$", description="a code, e.g. dilution_error")
     comment: str | None = Field(default=None, max_length=1000)
+
+
+def _one_line(typed: str) -> str:
+    told = " ".join(unicodedata.normalize("NFC", typed).split())
+    if not told or not told.isprintable():
+        raise PydanticCustomError("informed", "Say in one line who was told")
+    return told
+
+
+class CallIn(BaseModel):
+    """One call of a critical value. Who was told is personal data: sealed, and shown nowhere but to who may read it."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    id: UUID7 | None = Field(default=None, description="made by the client, or by the laboratory if absent")
+    result_id: UUID
+    called_at: AwareDatetime
+    outcome: CallOutcome
+    informed: Annotated[str, StringConstraints(max_length=200), AfterValidator(_one_line)] | None = Field(
+        default=None, repr=False
+    )
+    read_back: bool = False
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.outcome is CallOutcome.INFORMED and not (self.informed and self.read_back):
+            raise PydanticCustomError("call", "Say who was told, and have the value read back")
+        if self.outcome is CallOutcome.NOT_REACHED and (self.informed or self.read_back):
+            raise PydanticCustomError("call", "Nobody was reached: nobody was told or read back")
+        return self
+
+
+class CallRef(BaseModel):
+    """The reply to a call: it is stored in clear, so it names nobody."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+
+
+class WaitingCall(BaseModel):
+    """A current critical result of which nobody has been told."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    order_id: UUID
+    patient_id: UUID
+    test_code: str
+    value_text: str
+    unit: str
+    flag: str
+    status: ResultStatus
+    available_at: datetime
+
+
+class WaitingPage(BaseModel):
+    items: list[WaitingCall]
+    next: UUID | None = None
+
+
+class SettingAside(BaseModel):
+    reason: ParkedResolution
+
+
+class ParkedRef(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    resolution: ParkedResolution
+    resolved_at: datetime
 
 
 class SwitchIn(BaseModel):

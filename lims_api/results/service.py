@@ -1,9 +1,7 @@
 """What people do with results: authorise, reject, correct by a new version, switch automatic release off."""
 
-import re
 from collections.abc import Collection
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -24,23 +22,22 @@ from lims_api.organizations import service as organizations
 from lims_api.results.autoverification import RULES_VERSION, Reason
 from lims_api.results.errors import (
     AuthorisationRefused,
-    NotAllowed,
-    NotANumber,
     NotAuthorisable,
+    NotVerifiable,
     OwnEntry,
     ResultNotCorrectable,
     ResultNotHeld,
     UnknownResult,
 )
-from lims_api.results.events import ReleaseSwitched, ResultAuthorised, ResultCorrected
+from lims_api.results.events import ReleaseSwitched, ResultAuthorised, ResultCorrected, ResultVerified
 from lims_api.results.flags import flag
 from lims_api.results.models import Entry, ReleaseSwitch, Result, ResultStatus, StandingAuthorisation, SwitchScope
 from lims_api.results.recording import insert_rows
+from lims_api.results.typed import typed_value
 from lims_api.specimens import service as specimens
 from lims_api.specimens.models import SpecimenStatus
 
 EVERY_LAB = "*"
-_NUMBER = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{1,12})?")
 
 _FROZEN = (
     "organization_id", "patient_id", "order_id", "order_test_id", "specimen_id", "site_id", "test_code", "loinc",
@@ -53,6 +50,27 @@ _FROZEN = (
 def get(session: Session, result_id: UUID) -> Result:
     """One result, or `UnknownResult`; a restricted one does not exist for who may not see it."""
     return _found(session, [result_id])[0]
+
+
+def verify(session: Session, result_ids: Collection[UUID]) -> list[Result]:
+    """Technical validation of held results; all of them or none. Who entered a value may not verify it, and a
+    correction starts unverified."""
+    found = _locked(session, result_ids)
+    actor, now = actor_of(session).actor_id, utc_now()
+    rejected = specimens.lock(session, {result.specimen_id for result in found}, status=SpecimenStatus.REJECTED)
+    for result in found:
+        if result.status is not ResultStatus.HELD:
+            raise ResultNotHeld(f"A result is {result.status}.", result=str(result.id), status_now=result.status)
+        if result.entered_by_id == actor:
+            raise OwnEntry("Another person must verify what you entered.", result=str(result.id))
+        if result.verified_at is not None:
+            raise NotVerifiable("It was verified before.", result=str(result.id))
+        if result.specimen_id in rejected:
+            raise NotVerifiable("The specimen was rejected. Reject this result too.", result=str(result.id))
+        result.verified_by_id, result.verified_at = actor, now
+        publish(session, ResultVerified(subject_id=result.id, order_id=result.order_id, test_code=result.test_code))
+    session.flush()
+    return found
 
 
 def authorise(session: Session, result_ids: Collection[UUID]) -> list[Result]:
@@ -99,7 +117,7 @@ def correct(session: Session, result_id: UUID, *, value_text: str, reason: str, 
     if old.status in (ResultStatus.SUPERSEDED, ResultStatus.REJECTED) or newer is not None:
         raise ResultNotCorrectable("A newer version of this result exists, or it was set aside. Correct the newest.")
     definition = catalogue.definitions(session, {old.definition_id})[old.definition_id]
-    value = _corrected(definition, value_text)
+    _, value = typed_value(definition, value_text)
     of_the_same = select(func.max(Result.version)).where(
         Result.specimen_id == old.specimen_id, Result.test_code == old.test_code
     )
@@ -244,24 +262,6 @@ def _id(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         return UUID(int=0)
-
-
-def _corrected(definition: Definition, text: str) -> Decimal | None:
-    """The number of a numeric result; None for a coded one, which must be one of its values. What a person would type
-    into a text result may name somebody: it is not taken here."""
-    if definition.kind is ResultKind.NUMERIC:
-        return _number(text)
-    if definition.kind is ResultKind.TEXT:
-        raise NotAllowed("A text result is not corrected by typing. Reject it and measure again.")
-    if text not in definition.allowed_values:
-        raise NotAllowed(f"Give one of: {', '.join(definition.allowed_values)}.", test=definition.code)
-    return None
-
-
-def _number(text: str) -> Decimal:
-    if not _NUMBER.fullmatch(text.strip()):
-        raise NotANumber("Give the corrected value as a number with a decimal point.")
-    return Decimal(text.strip())
 
 
 def _sealed(session: Session, comment: str, patient_id: UUID, row_id: UUID) -> str:

@@ -517,8 +517,8 @@ def _kind_of(reason: Reason, kinds: dict[str, set[str]]) -> str:
     return {"gates": "gate", "rules": "rule", "model": "model"}.get(listed or "", _UNLISTED.get(reason, "gate"))
 
 
-_UNLISTED = {Reason.CORRECTION: "a person's act"}
-"""Those that `reasons_to_hold` takes from elsewhere: the state of quality control (a gate), and a correction."""
+_UNLISTED = {Reason.CORRECTION: "a person's act", Reason.MANUAL_ENTRY: "a person's act"}
+"""Those that `reasons_to_hold` takes from elsewhere: the state of quality control (a gate), and what a person typed."""
 
 
 def _meanings(said: dict[Any, str]) -> str:

@@ -105,6 +105,32 @@ def _held(lab: Laboratory) -> str:
     return held
 
 
+def _entry(lab: Laboratory) -> Doing:
+    value = {"order_test_id": _order_test(lab), "value_text": "85"}
+    return Doing("/v1/results", {"values": [value], "measured_at": TIMES["received_at"]}, 201)
+
+
+def _order_test(lab: Laboratory) -> str:
+    ((found,),) = lab.rows("select id from lims.order_tests where order_id = %s", lab.draw().order_id)
+    return str(found)
+
+
+def _call(lab: Laboratory) -> Doing:
+    critical = lab.measure(values={"GLU": "30"}).line()["id"]
+    body = {"result_id": critical, "called_at": TIMES["received_at"], "outcome": "not_reached"}
+    return Doing("/v1/critical-calls", body, 201)
+
+
+def _parked(lab: Laboratory) -> str:
+    control_id = uuid4().hex
+    lab.deliver(message("NOBODY", [lab.observation("GLU")], control_id=control_id))
+    ((found,),) = lab.rows(
+        "select p.id from lims.parked_observations p join lims.instrument_messages m on m.id = p.message_id"
+        " where m.control_id = %s", control_id,
+    )  # fmt: skip
+    return str(found)
+
+
 def _control(lab: Laboratory) -> dict[str, Any]:
     return {
         "analyser_id": str(lab.another_analyser("GLU").id), "material": MATERIAL, "lot_number": LOT, "level": 1,
@@ -184,6 +210,13 @@ DOING: dict[tuple[str, str], Callable[[Laboratory], Doing]] = {
     ("POST", "/v1/results/{result_id}/reject"): lambda lab: Doing(f"/v1/results/{_held(lab)}/reject"),
     ("POST", "/v1/results/{result_id}/correct"): lambda lab: Doing(
         f"/v1/results/{_held(lab)}/correct", CORRECTION, 201
+    ),
+    ("POST", "/v1/results"): _entry,
+    ("POST", "/v1/results/verify"): lambda lab: Doing("/v1/results/verify", {"result_ids": [_held(lab)]}),
+    ("POST", "/v1/critical-calls"): _call,
+    ("GET", "/v1/critical-calls/waiting"): lambda _: Doing("/v1/critical-calls/waiting"),
+    ("POST", "/v1/parked/{parked_id}/set-aside"): lambda lab: Doing(
+        f"/v1/parked/{_parked(lab)}/set-aside", {"reason": "not_ours"}
     ),
     ("GET", "/v1/parked"): lambda _: Doing("/v1/parked"),
     ("GET", "/v1/ingest/messages"): lambda _: Doing("/v1/ingest/messages"),
@@ -334,6 +367,9 @@ def test_another_laboratorys_ids_in_a_body_are_unknown(lab: Laboratory, stranger
         ("/v1/orders", order),
         ("/v1/specimens", {"order_id": _uncollected(lab), "collected_at": TIMES["collected_at"]}),
         ("/v1/results/authorise", {"result_ids": [held]}),
+        ("/v1/results/verify", {"result_ids": [held]}),
+        ("/v1/results", _entry(lab).body),
+        ("/v1/critical-calls", _call(lab).body),
         ("/v1/release-switches", SWITCH | {"scope": "analyser", "target": str(lab.analyser.id)}),
         ("/v1/release-switches", SWITCH | {"scope": "lab", "target": str(lab.site_id)}),
         ("/v1/controls", _control(lab)),
@@ -363,10 +399,19 @@ def test_another_laboratorys_patient_or_site_cannot_be_mixed_into_ones_own_order
 @pytest.mark.req("3.13.1")
 @pytest.mark.parametrize(
     "path",
-    ["/v1/sites", "/v1/tests", "/v1/panels", "/v1/analysers", "/v1/results/held", "/v1/parked", "/v1/ingest/messages"],
+    [
+        "/v1/sites",
+        "/v1/tests",
+        "/v1/panels",
+        "/v1/analysers",
+        "/v1/results/held",
+        "/v1/critical-calls/waiting",
+        "/v1/parked",
+        "/v1/ingest/messages",
+    ],
 )
 def test_another_laboratorys_lists_are_its_own(lab: Laboratory, stranger: str, path: str) -> None:
-    _held(lab)
+    _held(lab), _call(lab), _parked(lab)
     listed = lab.get(path, by=stranger)
 
     assert (listed["items"] if isinstance(listed, dict) else listed) == []

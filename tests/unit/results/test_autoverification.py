@@ -44,7 +44,7 @@ HOLDS: list[tuple[dict[str, Any], Reason]] = [
     ({"delta_exceeded": True}, Reason.DELTA_CHECK),
     ({"model_holds": True}, Reason.MODEL_RISK),
 ]
-BY_A_PERSON = {Reason.CORRECTION}
+BY_A_PERSON = {Reason.CORRECTION, Reason.MANUAL_ENTRY}
 
 every_fact = st.builds(
     Facts,
