@@ -20,7 +20,7 @@ NOTICE = (
     "# and the LOINC Committee, available at no cost under the license at http://loinc.org/license. Units are of UCUM.",
 )
 EXAMPLE = (
-    "# EXAMPLE rows. Every interval, limit and translation here was written for this project and approved by nobody;",
+    "# EXAMPLE rows. Every interval, limit, price and translation was written for this project and approved by nobody;",
     "# they are not for clinical use. A laboratory enters its own values, and a named person approves them.",
 )
 

@@ -12,6 +12,7 @@ from lims_api.catalogue.reference_intervals import Pregnancy
 
 Code = Annotated[str, Field(pattern="^[A-Z0-9_]{1,16}$")]
 Day = Annotated[date | None, BeforeValidator(lambda value: value or None)]
+Price = Annotated[Decimal | None, Field(ge=0, max_digits=12, decimal_places=2, description="in rupees, if one is set")]
 Names = Annotated[dict[Annotated[str, Field(pattern="^[a-z]{2}$")], Annotated[str, Field(min_length=1)]], Field()]
 
 
@@ -69,6 +70,7 @@ class DefinitionIn(Reviewed):
     delta_limit_percent: Decimal | None = Field(default=None, gt=0)
     delta_window_days: int | None = Field(default=None, gt=0)
     turnaround_minutes: int = Field(gt=0)
+    list_price: Price = None
     is_restricted: bool = False
     intervals: list[IntervalIn]
 
@@ -97,6 +99,7 @@ class PanelIn(Reviewed):
     name: str = Field(min_length=1)
     translations: Names = {}
     tests: list[Code] = Field(min_length=1)
+    list_price: Price = None
 
 
 class CatalogueIn(BaseModel):
@@ -119,6 +122,7 @@ class TestOut(BaseModel):
     specimen_type: str
     container: str
     turnaround_minutes: int
+    list_price: Decimal | None
     is_restricted: bool
     is_example: bool
     approved_on: date | None
@@ -130,6 +134,7 @@ class PanelOut(BaseModel):
     name: str
     translations: dict[str, str]
     tests: list[str]
+    list_price: Decimal | None
     is_example: bool
     approved_on: date | None
 

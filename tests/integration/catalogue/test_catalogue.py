@@ -12,7 +12,7 @@ from sqlalchemy import select
 from lims_api.catalogue import service
 from lims_api.catalogue.errors import IntervalsOverlap
 from lims_api.catalogue.models import ReferenceInterval
-from lims_api.catalogue.schemas import DefinitionIn
+from lims_api.catalogue.schemas import CatalogueIn, DefinitionIn
 from lims_api.core.permissions import Permission
 from tests.factories import organization, staff
 from tests.integration.laboratory import RESTRICTED, UNAPPROVED, Laboratory, today
@@ -88,6 +88,21 @@ def test_one_unapproved_interval_makes_a_definition_unapproved(lab: Laboratory, 
 
     with lab.session() as session:
         assert service.definitions(session, [definition_id])[definition_id].is_approved is False
+
+
+def test_a_price_is_shown_and_another_one_is_the_next_version(lab: Laboratory, wanted: DefinitionIn) -> None:
+    priced = wanted.model_copy(update={"list_price": Decimal("160")})
+    add(lab, priced)
+    first = _listed(lab, wanted.code)
+
+    with lab.session("manager") as session:
+        same = service.import_rows(session, CatalogueIn(test=[priced]))
+        dearer = priced.model_copy(update={"list_price": Decimal("170.50")})
+        changed = service.import_rows(session, CatalogueIn(test=[dearer]))
+
+    assert first["list_price"] == "160"
+    assert (same.unchanged, changed.changed) == ([wanted.code], [wanted.code])
+    assert (_listed(lab, wanted.code)["list_price"], _listed(lab, wanted.code)["version"]) == ("170.50", 2)
 
 
 def test_intervals_that_claim_one_age_are_refused_whole(lab: Laboratory, wanted: DefinitionIn) -> None:

@@ -60,6 +60,21 @@ def test_what_the_analysers_send_is_in_it_in_their_units_and_containers() -> Non
         assert (TESTS[code].specimen_type, TESTS[code].container) == where
 
 
+def test_every_row_has_a_price_and_a_panel_costs_less_than_its_tests() -> None:
+    for panel in CATALOGUE.panel:
+        assert panel.list_price is not None, panel.code
+        assert 0 < panel.list_price < sum(TESTS[code].list_price or 0 for code in panel.tests), panel.code
+    assert [test.code for test in CATALOGUE.test if not test.list_price or not 20 <= test.list_price <= 5000] == []
+
+
+@pytest.mark.parametrize("price", ["-1", "0.001", "NaN", "Infinity", "free", "9" * 13])
+def test_a_price_is_rupees_and_not_below_zero(price: str) -> None:
+    row = TESTS["GLU"].model_dump() | {"list_price": price}
+
+    with pytest.raises(ValidationError, match="list_price"):
+        DefinitionIn.model_validate(row)
+
+
 @pytest.mark.req("5.1.1")
 @pytest.mark.parametrize("row", [*CATALOGUE.test, *CATALOGUE.panel], ids=lambda row: row.code)
 def test_every_row_has_a_name_in_hindi(row: object) -> None:
