@@ -35,30 +35,45 @@ ROLES: dict[str, tuple[str, set[Permission]]] = {
         "Front desk",
         {
             P.PATIENT_READ, P.PATIENT_REGISTER, P.ORDER_PLACE, P.ORDER_READ, P.SPECIMEN_COLLECT, P.SPECIMEN_READ,
-            P.SPECIMEN_RECEIVE, P.CATALOGUE_READ, P.SITE_READ, P.REPORT_READ, P.SESSION_END,
+            P.SPECIMEN_RECEIVE, P.CATALOGUE_READ, P.SITE_READ, P.REPORT_READ, P.SYNC_USE, P.SESSION_END,
+        },
+    ),
+    "phlebotomist": (
+        "Phlebotomist",
+        {
+            P.PATIENT_READ, P.PATIENT_REGISTER, P.ORDER_READ, P.SPECIMEN_COLLECT, P.SPECIMEN_READ, P.CATALOGUE_READ,
+            P.SITE_READ, P.SYNC_USE, P.SESSION_END,
         },
     ),
     "technician": (
         "Technician",
         {
             P.PATIENT_READ, P.ORDER_READ, P.SPECIMEN_READ, P.SPECIMEN_RECEIVE, P.SPECIMEN_REJECT, P.RESULT_READ,
-            P.RESULT_CORRECT, P.MESSAGE_READ, P.CONTROL_READ, P.CONTROL_RECORD, P.CATALOGUE_READ, P.ANALYSER_READ,
-            P.SITE_READ, P.RELEASE_SWITCH, P.SESSION_END,
+            P.RESULT_ENTER, P.RESULT_VERIFY, P.RESULT_CORRECT, P.CRITICAL_CALL, P.MESSAGE_READ, P.PARKED_RESOLVE,
+            P.CONTROL_READ, P.CONTROL_RECORD, P.CATALOGUE_READ, P.ANALYSER_READ, P.SITE_READ, P.RELEASE_SWITCH,
+            P.SYNC_USE, P.SESSION_END,
         },
     ),
     "pathologist": (
         "Pathologist",
         {
-            P.PATIENT_READ, P.ORDER_READ, P.SPECIMEN_READ, P.RESULT_READ, P.RESULT_AUTHORISE, P.RESULT_CORRECT,
-            P.REPORT_READ, P.CATALOGUE_READ, P.CATALOGUE_APPROVE, P.AUTHORISATION_SIGN, P.RELEASE_SWITCH,
-            P.RESTRICTED_READ, P.CONTROL_READ, P.ANALYSER_READ, P.MESSAGE_READ, P.SITE_READ, P.DASHBOARD_VIEW,
-            P.SESSION_END,
+            P.PATIENT_READ, P.ORDER_READ, P.SPECIMEN_READ, P.RESULT_READ, P.RESULT_VERIFY, P.RESULT_AUTHORISE,
+            P.RESULT_CORRECT, P.CRITICAL_CALL, P.REPORT_READ, P.CATALOGUE_READ, P.CATALOGUE_APPROVE,
+            P.AUTHORISATION_SIGN, P.RELEASE_SWITCH, P.RESTRICTED_READ, P.CONTROL_READ, P.ANALYSER_READ,
+            P.MESSAGE_READ, P.SITE_READ, P.DASHBOARD_VIEW, P.SYNC_USE, P.SESSION_END,
+        },
+    ),
+    "qc_officer": (
+        "Quality control officer",
+        {
+            P.CONTROL_READ, P.CONTROL_RECORD, P.CONTROL_MANAGE, P.ANALYSER_READ, P.CATALOGUE_READ, P.SITE_READ,
+            P.RELEASE_SWITCH, P.DASHBOARD_VIEW, P.SYNC_USE, P.SESSION_END,
         },
     ),
     "manager": (
         "Manager",
         {P.DASHBOARD_VIEW, P.CATALOGUE_READ, P.SITE_READ, P.ANALYSER_READ, P.CONTROL_READ, P.CONTROL_MANAGE,
-        P.SESSION_END},
+        P.SYNC_USE, P.SESSION_END},
     ),
     "gateway": ("Analyser gateway", {P.MESSAGE_DELIVER}),
 }  # fmt: skip
@@ -68,11 +83,14 @@ TEN = ("GLU", "CREA", "BUN", "NA", "K", "CL", "ALT", "AST", "ALP", "TBIL")
 """What the smallest laboratory measures."""
 
 STAFF = (
-    ("reception", "Example Receptionist", "front_desk", None),
-    ("technician", "Example Technician", "technician", None),
-    ("pathologist", "Dr Example Pathologist", "pathologist", "EXAMPLE-0001"),
-    ("manager", "Example Manager", "manager", None),
+    ("reception", "Example Receptionist", "front_desk", None, None),
+    ("phlebotomist", "Example Phlebotomist", "phlebotomist", None, "CC1"),
+    ("technician", "Example Technician", "technician", None, None),
+    ("pathologist", "Dr Example Pathologist", "pathologist", "EXAMPLE-0001", None),
+    ("qc_officer", "Example Quality Officer", "qc_officer", None, None),
+    ("manager", "Example Manager", "manager", None, None),
 )
+"""User name, full name, role, registration number, and the one site where they work (else at all of them)."""
 
 
 @dataclass(frozen=True)
@@ -185,11 +203,12 @@ def _staff(session: Session, secrets: Path) -> None:
     for code, (name, permissions) in ROLES.items():
         identity.add_role(session, code, name=name, permissions=permissions)
     session.flush()
-    for username, full_name, role, registration in STAFF:
-        password = secret_file(secrets / f"{username}.password")
+    for username, full_name, role, registration, site in STAFF:
         identity.add_user(
-            session, username, full_name=full_name, roles=[role], password=password, registration_number=registration
-        )
+            session, username, full_name=full_name, roles=[role], registration_number=registration,
+            password=secret_file(secrets / f"{username}.password"),
+            site_id=organizations.site_of_code(session, site).id if site else None,
+        )  # fmt: skip
     gateway = identity.add_user(
         session, "gateway", full_name="Analyser gateway", roles=["gateway"], kind=UserKind.MACHINE
     )

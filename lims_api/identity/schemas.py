@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 
 class SignIn(BaseModel):
@@ -24,11 +24,25 @@ class SessionEnded(BaseModel):
     ended: bool
 
 
+class OrganizationOut(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    code: str
+    name: str
+    is_example: bool
+
+
 class Me(BaseModel):
+    """`site_id` is the one site where the caller works; without one they work at all."""
+
     user_id: UUID
     username: str
     full_name: str
+    roles: list[str]
     permissions: list[str]
+    site_id: UUID | None
+    organization: OrganizationOut
 
 
 class DashboardLink(BaseModel):

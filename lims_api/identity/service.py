@@ -15,7 +15,8 @@ from lims_api.core.permissions import Permission
 from lims_api.identity.authentication import hash_password, new_token, password_matches, token_sha256
 from lims_api.identity.errors import SignInRefused
 from lims_api.identity.models import Role, TokenKind, User, UserKind, UserRole
-from lims_api.identity.schemas import Me, SessionOut
+from lims_api.identity.schemas import Me, OrganizationOut, SessionOut
+from lims_api.organizations import service as organizations
 
 _FIND_LOGIN = text(
     "select organization_id, user_id, password_hash_sealed from lims.find_login(:organization, :username)"
@@ -58,8 +59,9 @@ def add_user(
     password: str | None = None,
     kind: UserKind = UserKind.PERSON,
     registration_number: str | None = None,
+    site_id: UUID | None = None,
 ) -> User:
-    """A member of staff or a machine, with the roles of these codes."""
+    """A member of staff or a machine, with the roles of these codes; with `site_id` they work at that site alone."""
     organization_id, keys, user_id = actor_of(session).organization_id, keys_of(session), uuid7()
 
     def seal(value: str, column: str) -> bytes:
@@ -71,6 +73,7 @@ def add_user(
         username=username,
         kind=kind,
         registration_number=registration_number,
+        site_id=site_id,
         full_name_sealed=seal(full_name, "users.full_name_sealed"),
         password_hash_sealed=seal(hash_password(password), "users.password_hash_sealed") if password else None,
     )
@@ -124,10 +127,16 @@ def me(session: Session) -> Me:
     """The caller, and what they may do."""
     actor = actor_of(session)
     user = session.scalars(select(User).where(User.id == actor.actor_id)).one()
-    roles = select(Role.permissions).join(UserRole, UserRole.role_id == Role.id).where(UserRole.user_id == user.id)
-    permissions = {permission for held in session.scalars(roles) for permission in held}
+    query = select(Role).join(UserRole, UserRole.role_id == Role.id).where(UserRole.user_id == user.id)
+    roles = list(session.scalars(query.order_by(Role.code)))
     return Me(
-        user_id=user.id, username=user.username, full_name=full_name(session, user.id), permissions=sorted(permissions)
+        user_id=user.id,
+        username=user.username,
+        full_name=full_name(session, user.id),
+        roles=[role.code for role in roles],
+        permissions=sorted({permission for role in roles for permission in role.permissions}),
+        site_id=user.site_id,
+        organization=OrganizationOut.model_validate(organizations.own(session)),
     )
 
 

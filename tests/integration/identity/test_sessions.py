@@ -47,6 +47,27 @@ def test_who_signs_in_is_who_they_are(lab: Laboratory, username: str) -> None:
     assert me["permissions"] == sorted(me["permissions"])
 
 
+@pytest.mark.req("0.5")
+def test_who_am_i_says_which_laboratory_which_roles_and_which_site(lab: Laboratory) -> None:
+    draws, decides = lab.get("/v1/me", by="phlebotomist"), lab.get("/v1/me", by="pathologist")
+
+    centres = {site["code"]: site["id"] for site in lab.get("/v1/sites")}
+    assert (draws["roles"], draws["site_id"]) == (["phlebotomist"], centres["CC1"])
+    assert (decides["roles"], decides["site_id"]) == (["pathologist"], None)
+    assert draws["organization"] == decides["organization"] == {
+        "id": str(lab.organization_id), "code": lab.code, "name": "Nidan Test Laboratory", "is_example": True,
+    }  # fmt: skip
+
+
+@pytest.mark.req("0.5", "3.12.6")
+def test_who_draws_blood_and_who_keeps_the_quality_have_no_hand_in_results(lab: Laboratory) -> None:
+    for username in ("phlebotomist", "qc_officer"):
+        held = lab.get("/v1/me", by=username)["permissions"]
+
+        assert "sync:use" in held
+        assert not [one for one in held if one.startswith(("result:", "critical:", "parked:"))]
+
+
 def test_every_refusal_to_sign_in_is_the_same(lab: Laboratory, username: str) -> None:
     with lab.session("manager") as session:
         for name, kind in (("gone", UserKind.PERSON), ("machine", UserKind.MACHINE)):
