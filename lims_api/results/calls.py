@@ -1,5 +1,6 @@
 """Calls of critical values: who told whom, and that it was read back. A call is a fact: it is never changed."""
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -57,6 +58,18 @@ def record(
         CriticalCalled(subject_id=call.id, result_id=result.id, order_id=result.order_id, outcome=outcome),
     )
     return call
+
+
+def opened(session: Session, calls: Collection[CriticalCall]) -> dict[UUID, str]:
+    """Who was told, by call; absent where nobody was, or the patient is erased. Whoever shows it records that."""
+    keys, organization_id = keys_of(session), actor_of(session).organization_id
+    told = [call for call in calls if call.informed_sealed is not None]
+    found = keys.patient_keys(organization_id, {call.patient_id for call in told}) if told else {}
+    return {
+        call.id: keys.unseal(call.informed_sealed or b"", found[call.patient_id], organization_id, INFORMED, call.id)
+        for call in told
+        if call.patient_id in found
+    }
 
 
 def _sealed(session: Session, call: CriticalCall, informed: str) -> bytes:
