@@ -12,6 +12,7 @@ import pytest
 
 from lims_api.catalogue import service as catalogue
 from lims_api.core.clock import utc_now
+from lims_api.core.ids import uuid7
 from lims_api.orders import service
 from lims_api.patients import service as patients
 from lims_api.patients.models import PatientStatus
@@ -158,3 +159,41 @@ def test_an_order_is_told_by_ids(lab: Laboratory) -> None:
     assert name == "order.placed"
     assert payload.keys() == {"patient_id", "site_id", "placed_at"}
     assert payload["patient_id"] == patient_id
+
+
+# ids that a client made
+
+
+@pytest.mark.req("0.5")
+def test_the_id_that_a_client_made_is_the_orders(lab: Laboratory) -> None:
+    made = str(uuid7())
+
+    answer = place(lab, id=made)
+
+    assert (answer.status_code, answer.json()["id"]) == (201, made)
+
+
+@pytest.mark.req("0.5")
+def test_a_used_id_is_refused_and_takes_no_number(lab: Laboratory) -> None:
+    made = str(uuid7())
+    first = place(lab, id=made).json()["order_number"]
+
+    refused = place(lab, "K", id=made)
+    after = place(lab).json()["order_number"]
+
+    assert slug(refused) == (409, "id-taken")
+    assert int(after.split("-")[1]) == int(first.split("-")[1]) + 1
+    assert lab.rows("select test_code from lims.order_tests where order_id = %s", made) == [("GLU",)]
+
+
+def test_two_orders_at_once_under_one_id_are_one(lab: Laboratory) -> None:
+    made, patient_id = str(uuid7()), str(lab.person().id)
+
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda test: place(lab, test, id=made, patient_id=patient_id), ("GLU", "K", "NA")))
+
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409]
+
+
+def test_an_order_id_of_another_version_is_refused(lab: Laboratory) -> None:
+    assert slug(place(lab, id=str(uuid4()))) == (422, "invalid-request")

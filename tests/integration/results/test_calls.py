@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -108,7 +107,7 @@ def test_who_was_told_opens_under_the_patients_key_and_stands_nowhere_in_clear(l
         {"outcome": "not_reached", "read_back": True},
         {"outcome": "left_a_note"},
         INFORMED | {"called_at": "2026-11-24T10:00:00"},
-        INFORMED | {"id": str(uuid4())},
+        INFORMED | {"id": "0b0f5f0e-6f0a-4a0e-9d3c-1c2d3e4f5a6b"},
         INFORMED | {"informed": "x" * 201},
     ],
 )
