@@ -303,3 +303,16 @@ def test_an_astm_analysers_result_re_derives_like_any_other(bench: Bench) -> Non
     assert differing(chain) == set(), chain.links
     assert link(chain, Step.RECORD).facts["text"].startswith("R|2|^^^K|4.2|")
     assert link(chain, Step.MESSAGE).facts["profile"] == "generic_astm"
+
+
+def test_a_value_that_a_person_typed_says_so_and_re_derives_from_its_text(bench: Bench) -> None:
+    drawn = bench.lab.draw("GLU")
+    ((test_id,),) = bench.lab.rows("select id from lims.order_tests where order_id = %s", drawn.order_id)
+    typed = [{"order_test_id": str(test_id), "value_text": "<30"}]
+    body = {"values": typed, "measured_at": utc_now().isoformat()}
+    entered = bench.lab.post("/v1/results", body, by="technician")["results"][0]["id"]
+
+    chain = bench.chain(entered, copies=False)
+
+    assert differing(chain) == set(), chain.links
+    assert found(chain, Finding.ABSENT) >= ORIGIN
