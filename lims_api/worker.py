@@ -36,8 +36,10 @@ MAKE_PARTITIONS = job(name="core.make_partitions", cron="17 20 * * *")(_make_par
 
 
 def _forget_replies(work: Work) -> None:
+    """Replies to requests; an app's command is answered for ever, since a device may come back after months."""
+    old = text("delete from lims.idempotency_keys where created_at < now() - interval '30 days' and device is null")
     with work.database.engine.begin() as connection:
-        connection.execute(text("delete from lims.idempotency_keys where created_at < now() - interval '30 days'"))
+        connection.execute(old)
 
 
 FORGET_REPLIES = job(name="core.forget_replies", cron="37 20 * * *")(_forget_replies)
