@@ -252,7 +252,7 @@ def own_slugs() -> dict[str, str]:
     for node in ast.walk(source.modules()[PROBLEM]):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(_SLUG, node.value):
             said.setdefault(node.value, f"As HTTP says · `{PROBLEM}`")
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "problem":
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "problem_body":
             constants = [part.value for part in node.args[1:] if isinstance(part, ast.Constant)]
             if len(constants) == _ALL_GIVEN:
                 status, slug, title, detail = constants

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from psycopg_pool import ConnectionPool
@@ -89,11 +90,13 @@ class Caller:
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """What makes a write repeatable: its key, and a fingerprint of route and body."""
+    """What makes a write repeatable: its key, and a fingerprint of route and body; when and where an app made it."""
 
     key: str
     fingerprint: bytes
     route: str
+    device: UUID | None = None
+    made_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,10 +121,18 @@ class Actor:
     session_id: UUID | None = None
 
 
+Isolation = Literal["READ COMMITTED", "REPEATABLE READ"]
+
+
 @contextmanager
-def transaction(caller: Caller | SystemCaller) -> Iterator[Session]:
-    """One unit of work: authenticated, bound to one organization, committed at the end or not at all."""
+def transaction(caller: Caller | SystemCaller, *, isolation: Isolation | None = None) -> Iterator[Session]:
+    """One unit of work: authenticated, bound to one organization, committed at the end or not at all.
+
+    Under REPEATABLE READ every statement sees the instant of the first one, which is the gate.
+    """
     with caller.database.sessions() as session, session.begin():
+        if isolation is not None:
+            session.connection(execution_options={"isolation_level": isolation})
         session.info.update(keys=caller.database.keys, services=caller.services)
         session.info["actor"] = _enter(session, caller) if isinstance(caller, Caller) else _act(session, caller)
         yield session

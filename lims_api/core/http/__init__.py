@@ -2,9 +2,23 @@
 
 from lims_api.core.http.caller import CallerDependency as Caller
 from lims_api.core.http.caller import requires
-from lims_api.core.http.command import command
-from lims_api.core.http.problem import install_problems
+from lims_api.core.http.command import Answer, answer_once, command, keep_refusal
+from lims_api.core.http.problem import install_problems, invalid_body, refusal_body, unavailable_body, unexpected_body
 from lims_api.core.http.reading import read_row
 from lims_api.core.http.request_log import RequestLog
 
-__all__ = ["Caller", "RequestLog", "command", "install_problems", "read_row", "requires"]
+__all__ = [
+    "Answer",
+    "Caller",
+    "RequestLog",
+    "answer_once",
+    "command",
+    "install_problems",
+    "invalid_body",
+    "keep_refusal",
+    "read_row",
+    "refusal_body",
+    "requires",
+    "unavailable_body",
+    "unexpected_body",
+]
