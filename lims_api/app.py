@@ -30,6 +30,7 @@ from lims_api.reports.router import router as reports
 from lims_api.results.ports import RiskModels
 from lims_api.results.router import router as results
 from lims_api.specimens.router import router as specimens
+from lims_api.sync.router import router as sync
 
 ROUTERS = (
     results,
@@ -43,6 +44,7 @@ ROUTERS = (
     catalogue,
     equipment,
     qc,
+    sync,
 )
 """The busiest first: a request is matched against one after the other."""
 

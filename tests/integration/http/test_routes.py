@@ -18,6 +18,7 @@ from lims_api.app import ROUTERS, Services, build
 from lims_api.catalogue import service as catalogue
 from lims_api.catalogue.schemas import PanelIn
 from lims_api.core.clock import utc_now
+from lims_api.core.ids import uuid7
 from lims_api.core.permissions import Permission
 from lims_api.results.autoverification import RULES_VERSION
 from tests.factories import organization, staff
@@ -25,8 +26,8 @@ from tests.integration.laboratory import LOT, MATERIAL, Answer, Laboratory, batc
 
 OPEN = {("POST", "/v1/sessions"), ("GET", "/healthz"), ("GET", "/verify/{code}")}
 """What needs no session."""
-READS = {("POST", "/v1/sessions"), ("POST", "/v1/patients/search")}
-"""POST that changes nothing that a repeat would change twice."""
+READS = {("POST", "/v1/sessions"), ("POST", "/v1/patients/search"), ("POST", "/v1/sync/push")}
+"""POST that changes nothing that a repeat would change twice; a pushed command has its own id."""
 ALL = tuple(Permission)
 
 
@@ -171,6 +172,13 @@ def _standing() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _command() -> dict[str, Any]:
+    """Of an app whose user may push and nothing else."""
+    return {
+        "id": str(uuid7()), "name": "nothing.known", "body": {}, "made_at": TIMES["received_at"], "device": str(uuid4())
+    }  # fmt: skip
+
+
 SWITCH = {"scope": "test", "target": "TBIL", "off": False, "reason": "test_of_routes"}
 PERSON = {"name": "Savitri Example", "sex": "female"}
 TIMES = {"collected_at": utc_now().isoformat(), "received_at": utc_now().isoformat()}
@@ -223,6 +231,7 @@ DOING: dict[tuple[str, str], Callable[[Laboratory], Doing]] = {
     ("POST", "/v1/release-switches"): lambda _: Doing("/v1/release-switches", SWITCH, 201),
     ("POST", "/v1/standing-authorisations"): lambda _: Doing("/v1/standing-authorisations", _standing(), 201),
     ("GET", "/v1/orders/{order_id}/reports"): lambda lab: Doing(f"/v1/orders/{_report(lab)[0]}/reports"),
+    ("POST", "/v1/sync/push"): lambda _: Doing("/v1/sync/push", {"commands": [_command()]}),
     ("GET", "/v1/reports/{report_id}/pdf"): lambda lab: Doing(f"/v1/reports/{_report(lab)[1]}/pdf"),
 }
 WRITES = [route for route in GUARDED if route[0] == "POST" and route not in READS]

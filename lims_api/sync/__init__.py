@@ -1,0 +1,1 @@
+"""The staff's app: commands it made offline are pushed, the documents it works on are pulled."""
