@@ -98,6 +98,44 @@ def read(connection: Connection, since: str = BEGINNING, *, table: str = "ledger
     return sorted(rows, key=lambda row: row["seq"]), now
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A row that changed, however often; `is_new` when it was inserted, `is_own` when the reader did some of it."""
+
+    table: str
+    row_id: UUID
+    is_new: bool
+    is_own: bool
+
+
+_CHANGES = text("""
+select table_name, row_id, bool_or(op = 'I') as is_new, bool_or(actor_id = :actor_id) as is_own, count(*) as entries
+  from (select table_name, row_id, op, actor_id from lims.ledger
+         where xid >= pg_snapshot_xmax(cast(:since as pg_snapshot)) and organization_id = :organization_id
+        union all
+        select table_name, row_id, op, actor_id from lims.ledger
+         where xid = any (cast(:unfinished as xid8[])) and organization_id = :organization_id
+        limit :limit) as entry
+ group by table_name, row_id
+""")
+
+
+def changes(session: Session, since: str, *, limit: int) -> list[Change] | None:
+    """Which rows of the caller's organization changed since the snapshot `since`; None when entries pass the limit.
+
+    The transaction must be REPEATABLE READ: then the snapshot to remember is any `pg_current_snapshot()` of it.
+    """
+    actor = actor_of(session)
+    wanted = {
+        "organization_id": actor.organization_id, "actor_id": actor.actor_id, "since": since, "limit": limit + 1,
+        "unfinished": f"{{{since.rpartition(':')[2]}}}",
+    }  # fmt: skip
+    rows = session.execute(_CHANGES, wanted).all()
+    if sum(row.entries for row in rows) > limit:
+        return None
+    return [Change(row.table_name, row.row_id, row.is_new, row.is_own) for row in rows]
+
+
 _HISTORY = text("""
 select row_id, seq, xid::text::bigint as xid, op, body, actor_id, reason, recorded_at from lims.ledger
  where organization_id = :organization_id and table_name = :table and row_id = any (:ids) and recorded_at >= :since

@@ -45,6 +45,17 @@ class PushOut(BaseModel):
     server_time: datetime
 
 
+class PullOut(BaseModel):
+    """`reset`: forget what you have first. `more`: pull again at once, with the new cursor."""
+
+    cursor: str
+    reset: bool
+    documents: dict[str, list[dict[str, Any]]] = Field(description="whole documents by kind; a newer one replaces it")
+    gone: dict[str, list[str]] = Field(description="ids by kind of what you must not have any more")
+    more: bool
+    server_time: datetime
+
+
 # bodies of commands whose routes name their subject in the path
 
 _ACCESSION = Field(min_length=1, max_length=40)

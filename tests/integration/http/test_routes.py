@@ -231,6 +231,7 @@ DOING: dict[tuple[str, str], Callable[[Laboratory], Doing]] = {
     ("POST", "/v1/release-switches"): lambda _: Doing("/v1/release-switches", SWITCH, 201),
     ("POST", "/v1/standing-authorisations"): lambda _: Doing("/v1/standing-authorisations", _standing(), 201),
     ("GET", "/v1/orders/{order_id}/reports"): lambda lab: Doing(f"/v1/orders/{_report(lab)[0]}/reports"),
+    ("GET", "/v1/sync/pull"): lambda _: Doing("/v1/sync/pull"),
     ("POST", "/v1/sync/push"): lambda _: Doing("/v1/sync/push", {"commands": [_command()]}),
     ("GET", "/v1/reports/{report_id}/pdf"): lambda lab: Doing(f"/v1/reports/{_report(lab)[1]}/pdf"),
 }

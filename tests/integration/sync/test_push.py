@@ -64,7 +64,7 @@ def test_every_command_is_in_these_tests() -> None:
     assert list(COMMANDS) == sorted(COMMANDS)
 
 
-@pytest.mark.req("3.13.4")
+@pytest.mark.req("1.1.1")
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_is_applied_by_who_may_push_and_holds_its_permission(lab: Laboratory, name: str) -> None:
     app = App(lab, lab.someone(Permission.SYNC_USE, COMMANDS[name].permission))
@@ -105,7 +105,7 @@ def _grant(lab: Laboratory, role: str, permission: Permission) -> None:
         held.permissions = [*held.permissions, permission.value]
 
 
-@pytest.mark.req("3.13.4")
+@pytest.mark.req("1.1.1")
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_same_command_again_is_answered_the_same_and_changes_nothing(app: App, name: str) -> None:
     wanted = command(name, BODIES[name](app.lab))
@@ -135,7 +135,7 @@ def test_another_body_or_name_under_the_same_id_is_refused_and_the_first_answer_
     assert app.one(wanted) == first
 
 
-@pytest.mark.req("3.13.4")
+@pytest.mark.req("1.1.1")
 def test_a_refusal_is_kept_also_when_it_would_succeed_by_now(app: App) -> None:
     drawn = app.lab.draw(receive=False)
     wanted = command("specimens.collect", {"order_id": str(drawn.order_id), "collected_at": NOW})
@@ -167,7 +167,7 @@ def test_what_is_another_laboratorys_does_not_exist_for_a_command(app: App, name
     assert app.one(wanted)[0] == COMMANDS[name].status, "its id is taken for the stranger alone"
 
 
-@pytest.mark.req("3.13.4")
+@pytest.mark.req("1.1.1")
 def test_the_same_id_is_another_command_for_another_person_and_another_laboratory(app: App) -> None:
     wanted = register()
     tenant = organization(app.lab.environment)
@@ -320,7 +320,7 @@ def test_the_ledger_names_the_device_that_made_the_command(app: App) -> None:
 # at the same time
 
 
-@pytest.mark.req("3.13.4")
+@pytest.mark.req("1.1.1")
 def test_eight_pushes_of_one_command_at_once_apply_it_once_and_all_get_its_answer(lab: Laboratory) -> None:
     app = App(lab, lab.someone(*ALL))
     for _ in range(5):
@@ -334,7 +334,7 @@ def test_eight_pushes_of_one_command_at_once_apply_it_once_and_all_get_its_answe
         assert changes(lab) == before + 1
 
 
-@pytest.mark.req("3.13.4")
+@pytest.mark.req("1.1.1")
 def test_eight_pushes_of_one_refused_command_at_once_all_get_the_same_refusal(lab: Laboratory) -> None:
     app = App(lab, lab.someone(*ALL))
     for _ in range(5):
@@ -348,7 +348,7 @@ def test_eight_pushes_of_one_refused_command_at_once_all_get_the_same_refusal(la
         assert changes(lab) == before
 
 
-@pytest.mark.req("3.13.4")
+@pytest.mark.req("1.1.1")
 def test_a_refusal_that_comes_true_meanwhile_has_one_answer_whoever_is_faster(lab: Laboratory) -> None:
     """Collecting is refused until the specimen is rejected, which happens while eight devices ask for it."""
     app = App(lab, lab.someone(*ALL))
