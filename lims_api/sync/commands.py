@@ -1,6 +1,6 @@
 """Every command of an app: the permission it needs, the body it takes, and the domain's service that does it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +14,24 @@ from lims_api.patients import service as patients
 from lims_api.patients.schemas import PatientIn, PatientRef
 from lims_api.qc import service as qc
 from lims_api.qc.schemas import ControlIn, ControlOut
+from lims_api.results import calls, entry, parked
 from lims_api.results import service as results
-from lims_api.results.schemas import Authorisation, ResultRef, ResultRefs, SwitchIn, SwitchOut
+from lims_api.results.models import Result
+from lims_api.results.schemas import (
+    Authorisation,
+    CallIn,
+    CallRef,
+    ParkedRef,
+    ResultRef,
+    ResultRefs,
+    ResultsIn,
+    SwitchIn,
+    SwitchOut,
+    Verification,
+)
 from lims_api.specimens import service as specimens
 from lims_api.specimens.schemas import Collected, Collection, Container, SpecimenOut
-from lims_api.sync.schemas import ResultCorrection, ResultRejection, SpecimenReceipt, SpecimenRejection
+from lims_api.sync.schemas import ParkedAside, ResultCorrection, ResultRejection, SpecimenReceipt, SpecimenRejection
 
 
 @dataclass(frozen=True)
@@ -59,9 +72,28 @@ def _reject_specimen(session: Session, body: SpecimenRejection) -> SpecimenOut:
     )
 
 
-def _authorise(session: Session, body: Authorisation) -> ResultRefs:
-    found = results.authorise(session, body.result_ids)
+def _refs(found: Iterable[Result]) -> ResultRefs:
     return ResultRefs(results=[ResultRef.model_validate(result) for result in found])
+
+
+def _enter(session: Session, body: ResultsIn) -> ResultRefs:
+    return _refs(entry.enter(session, body.values, measured_at=body.measured_at))
+
+
+def _verify(session: Session, body: Verification) -> ResultRefs:
+    return _refs(results.verify(session, body.result_ids))
+
+
+def _authorise(session: Session, body: Authorisation) -> ResultRefs:
+    return _refs(results.authorise(session, body.result_ids))
+
+
+def _call(session: Session, body: CallIn) -> CallRef:
+    return CallRef.model_validate(calls.record(session, **dict(body)))
+
+
+def _set_aside(session: Session, body: ParkedAside) -> ParkedRef:
+    return ParkedRef.model_validate(parked.set_aside(session, body.id, reason=body.reason))
 
 
 def _reject_result(session: Session, body: ResultRejection) -> ResultRef:
@@ -91,12 +123,16 @@ def _switch(session: Session, body: SwitchIn) -> SwitchOut:
 
 COMMANDS = {
     "controls.record": Kind(Permission.CONTROL_RECORD, ControlIn, _record_control, 201),
+    "critical_calls.record": Kind(Permission.CRITICAL_CALL, CallIn, _call, 201),
     "orders.place": Kind(Permission.ORDER_PLACE, OrderIn, _place, 201),
+    "parked.set_aside": Kind(Permission.PARKED_RESOLVE, ParkedAside, _set_aside),
     "patients.register": Kind(Permission.PATIENT_REGISTER, PatientIn, _register, 201),
     "release.switch": Kind(Permission.RELEASE_SWITCH, SwitchIn, _switch, 201),
     "results.authorise": Kind(Permission.RESULT_AUTHORISE, Authorisation, _authorise),
     "results.correct": Kind(Permission.RESULT_CORRECT, ResultCorrection, _correct, 201),
+    "results.enter": Kind(Permission.RESULT_ENTER, ResultsIn, _enter, 201),
     "results.reject": Kind(Permission.RESULT_AUTHORISE, ResultRejection, _reject_result),
+    "results.verify": Kind(Permission.RESULT_VERIFY, Verification, _verify),
     "specimens.collect": Kind(Permission.SPECIMEN_COLLECT, Collection, _collect, 201),
     "specimens.receive": Kind(Permission.SPECIMEN_RECEIVE, SpecimenReceipt, _receive),
     "specimens.reject": Kind(Permission.SPECIMEN_REJECT, SpecimenRejection, _reject_specimen),

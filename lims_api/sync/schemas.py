@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import UUID7, AwareDatetime, BaseModel, ConfigDict, Field
 
-from lims_api.results.schemas import Correction
+from lims_api.results.schemas import Correction, SettingAside
 from lims_api.specimens.schemas import Receipt, Rejection
 
 
@@ -75,3 +75,7 @@ class ResultRejection(BaseModel):
 
 class ResultCorrection(Correction):
     result_id: UUID
+
+
+class ParkedAside(SettingAside):
+    id: UUID

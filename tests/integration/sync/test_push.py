@@ -18,7 +18,7 @@ from lims_api.identity.models import Role
 from lims_api.sync.commands import COMMANDS, Kind
 from lims_api.worker import _forget_replies
 from tests.factories import organization, staff
-from tests.integration.laboratory import LOT, MATERIAL, Laboratory
+from tests.integration.laboratory import LOT, MATERIAL, Laboratory, message
 from tests.integration.sync.app import App, Command, changes, command, fresh, kept, receive, register, slug
 from tests.integration.sync.conftest import ALL
 
@@ -35,19 +35,39 @@ def _placed(lab: Laboratory) -> str:
     return str(lab.post("/v1/orders", body, by="reception")["id"])
 
 
+def _parked(lab: Laboratory) -> str:
+    drawn = lab.draw()
+    lab.deliver(message("9900000000", lab.observations(drawn), drawn.person.stated()))
+    return str(lab.parked()[-1]["id"])
+
+
+def _order_test(lab: Laboratory) -> str:
+    ((found,),) = lab.rows("select id from lims.order_tests where order_id = %s", lab.draw().order_id)
+    return str(found)
+
+
 BODIES: dict[str, Making] = {
     "controls.record": lambda lab: {
         "analyser_id": str(lab.analyser.id), "material": MATERIAL, "lot_number": LOT, "level": 1, "test_code": "GLU",
         "value": "100.2", "unit": lab.definitions["GLU"].unit, "occurred_at": NOW,
     },
-    "orders.place": lambda lab: {
-        "patient_id": str(lab.person().id), "site_id": str(lab.site_id), "tests": ["GLU"],
+    "critical_calls.record": lambda lab: {
+        "id": str(uuid7()), "result_id": str(lab.measure(values={"GLU": "900"}).line()["id"]), "called_at": NOW,
+        "outcome": "informed", "informed": "Dr Example", "read_back": True,
     },
-    "patients.register": lambda _: {"name": "Savitri Example", "sex": "female"},
+    "orders.place": lambda lab: {
+        "id": str(uuid7()), "patient_id": str(lab.person().id), "site_id": str(lab.site_id), "tests": ["GLU"],
+    },
+    "parked.set_aside": lambda lab: {"id": _parked(lab), "reason": "not_ours"},
+    "patients.register": lambda _: {"id": str(uuid7()), "name": "Savitri Example", "sex": "female"},
     "release.switch": lambda _: {"scope": "test", "target": "TBIL", "off": False, "reason": "test_of_commands"},
     "results.authorise": lambda lab: {"result_ids": [_held(lab)]},
     "results.correct": lambda lab: {"result_id": _held(lab), "value_text": "91", "reason": "dilution_error"},
+    "results.enter": lambda lab: {
+        "values": [{"order_test_id": _order_test(lab), "value_text": "91"}], "measured_at": NOW,
+    },
     "results.reject": lambda lab: {"result_id": _held(lab)},
+    "results.verify": lambda lab: {"result_ids": [_held(lab)]},
     "specimens.collect": lambda lab: {"order_id": _placed(lab), "collected_at": NOW},
     "specimens.receive": lambda lab: {"accession_number": lab.draw(receive=False).accession, "received_at": NOW},
     "specimens.reject": lambda lab: {
@@ -55,7 +75,9 @@ BODIES: dict[str, Making] = {
     },
 }  # fmt: skip
 """A body of every command, on things made for it."""
-MISSING = [name for name in COMMANDS if any(part in name for part in ("receive", "reject", "authorise", "correct"))]
+MISSING = [
+    name for name in COMMANDS if any(part in name for part in ("receive", "reject", "authorise", "correct", "verify"))
+]
 """Commands about something that must exist."""
 
 
