@@ -325,11 +325,11 @@ def test_a_store_that_is_kept_up_by_deltas_is_the_one_that_loads_afresh(everythi
         catalogue.add_version(session, lab.definitions["ALP"].model_copy(update={"name": "Alkaline phosphatase"}))
         catalogue.add_panels(session, [_panel("BASIC", ["GLU"])])
         results.switch_release(session, SwitchScope.TEST, "TBIL", off=False, reason="again")
-        old = session.query(ControlTarget).where(ControlTarget.test_code == "GLU", ControlTarget.level == 1).first()
+        old = session.query(ControlTarget).where(ControlTarget.test_code == "ALT", ControlTarget.level == 1).first()
         assert old is not None
         session.add(
             ControlTarget(
-                organization_id=lab.organization_id, lot_id=old.lot_id, level=1, test_code="GLU", sd=2, mean=old.mean,
+                organization_id=lab.organization_id, lot_id=old.lot_id, level=1, test_code="ALT", sd=2, mean=old.mean,
                 analyser_id=old.analyser_id, version=2, source="EXAMPLE",
             )
         )  # fmt: skip
@@ -344,7 +344,7 @@ def test_a_patient_of_long_ago_comes_back_with_their_results_when_they_have_a_ne
     everything: Laboratory,
 ) -> None:
     lab = everything
-    past = lab.measure("GLU", "K")
+    past = lab.measure("NA", "CL")
     _long_ago(lab, past.drawn.order_id, past.drawn.person.id)
     store = filled(lab, everybody(lab))
     gone = str(past.drawn.person.id) not in store.of("patients")
@@ -361,13 +361,15 @@ def test_a_patient_of_long_ago_comes_back_with_their_results_when_they_have_a_ne
 
 def test_a_correction_of_a_finished_order_of_long_ago_brings_it_back_whole(everything: Laboratory) -> None:
     lab = everything
-    past = lab.measure("GLU", "K")
+    past = lab.measure("NA", "CL")
     _long_ago(lab, past.drawn.order_id, past.drawn.person.id)
     store = filled(lab, everybody(lab))
     gone = str(past.drawn.order_id) not in store.of("orders")
 
     lab.post(
-        f"/v1/results/{past.line()['id']}/correct", {"value_text": "91", "reason": "dilution_error"}, by="technician"
+        f"/v1/results/{past.line('NA')['id']}/correct",
+        {"value_text": "141", "reason": "dilution_error"},
+        by="technician",
     )
     came = store.pull()
     afresh = filled(lab, everybody(lab))
