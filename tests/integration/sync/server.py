@@ -2,7 +2,8 @@
 
 `python -m tests.integration.sync.server <port> <database url> <keys url> <master key> <fuse>`. A fuse makes the process
 kill itself (SIGKILL) at its n-th moment of a kind: `commit:3` when the third command has committed and before it is
-answered, `work:3` inside the third command's transaction, `answer:1` when the first push is answered, half of it sent.
+answered, `work:3` inside the third command's transaction, `refusal:1` between the first roll-back and the keeping of the refusal,
+`refused:1` behind that, `answer:1` when the first push is answered, half of it sent.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def main(port: int, url: str, keys_url: str, master: str, fuse: str) -> None:
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    done, worked = pushing.answer_once, pushing._work
+    done, worked, kept = pushing.answer_once, pushing._work, pushing.keep_refusal
 
     def answer_once(*given: Any, **more: Any) -> Any:
         answer = done(*given, **more)
@@ -47,7 +48,13 @@ def main(port: int, url: str, keys_url: str, master: str, fuse: str) -> None:
         burns("work")
         return reply
 
-    pushing.answer_once, pushing._work = answer_once, work  # type: ignore[assignment]
+    def keep_refusal(*given: Any) -> Any:
+        burns("refusal")
+        answer = kept(*given)
+        burns("refused")
+        return answer
+
+    pushing.answer_once, pushing._work, pushing.keep_refusal = answer_once, work, keep_refusal  # type: ignore[assignment]
     database = open_database(url, KeyStore(keys_url, bytes.fromhex(master)))
     app = build(database, Services(models=None, files_folder=Path()))  # type: ignore[arg-type]
     uvicorn.run(Halving(app, burns), port=port, log_level="error")
