@@ -1,9 +1,9 @@
 """The API as a process of its own, on the tests' database: for tests that kill it.
 
 `python -m tests.integration.sync.server <port> <database url> <keys url> <master key> <fuse>`. A fuse makes the process
-kill itself (SIGKILL) at its n-th moment of a kind: `commit:3` when the third command has committed and before it is
-answered, `work:3` inside the third command's transaction, `refusal:1` between the first roll-back and the keeping of the refusal,
-`refused:1` behind that, `answer:1` when the first push is answered, half of it sent.
+kill itself (SIGKILL) at its n-th moment of a kind: `work:3` inside the third command's transaction, `commit:3` when the
+third has committed and before it is answered, `refusal:1` between the first roll-back and the keeping of the refusal,
+`refused:1` behind that, `answer:1` when half of the first push's answer is sent. Without one it lives.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -23,6 +24,7 @@ from lims_api.qc.models import ControlTarget
 from lims_api.results import calls
 from lims_api.results import service as results
 from lims_api.results.models import CallOutcome, Result, SwitchScope
+from lims_api.sync.commands import COMMANDS
 from tests.factories import organization, staff
 from tests.integration.laboratory import RESTRICTED, Laboratory, message
 from tests.integration.sync.conftest import ALL
@@ -174,7 +176,6 @@ def test_another_persons_cursor_resets_and_gives_what_the_asker_may_see(everythi
     assert (page["reset"], page["documents"].keys()) == (True, {"me"})
 
 
-@pytest.mark.req("4.1.2")
 def test_results_of_restricted_tests_come_to_whom_may_see_them_alone(everything: Laboratory) -> None:
     before = everything.measure(RESTRICTED)
     few = filled(everything, everything.someone(*(one for one in ALL if one is not Permission.RESTRICTED_READ)))
@@ -444,7 +445,6 @@ def test_what_changes_while_the_first_load_is_fetched_comes_behind_its_pages(
     assert {kind: store.of(kind) for kind in KINDS} == {kind: afresh.of(kind) for kind in KINDS}
 
 
-@pytest.mark.req("4.3.1")
 def test_every_patient_that_is_sent_is_logged_as_read_by_whom(everything: Laboratory) -> None:
     lab, user_id = everything, uuid7()
     store = filled(lab, lab.someone(*ALL, user_id=user_id))
@@ -517,3 +517,14 @@ def test_orders_and_results_stand_in_the_store_as_the_tables_have_them(everythin
             document = store.of("results")[str(result.id)]
             assert document["value"] == (None if result.value is None else str(result.value))
             assert (document["status"], document["version"]) == (result.status, result.version)
+
+
+def test_the_reference_page_names_every_command_and_every_kind() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "sync.md").read_text("utf-8")
+
+    for name, command in COMMANDS.items():
+        assert f"| `{name}` | `{command.permission}` |" in page
+    lines = [line for line in page.partition("## Pull")[2].splitlines() if line.startswith("|")]
+    for permission, kinds in SEEN.items():
+        for kind in kinds:
+            assert [line for line in lines if f"`{kind}`" in line and (not permission or f"| `{permission}` |" in line)]
