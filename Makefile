@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(VENV)/.ready ## install everything into .venv (again when the lock changes)
+setup: $(VENV)/.ready web/dist/.ready ## install everything into .venv, build the staff's app (again when a lock or a source changes)
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed: make setup PYTHON=/path/to/python3.11"; exit 1; }
@@ -25,6 +25,15 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(RUN)/uv pip install --quiet --no-deps --no-build-isolation --python $(RUN)/python --editable .
 	@touch $@
 
+web/node_modules/.ready: web/package-lock.json $(VENV)/.ready
+	@echo "Installing the packages of the staff's app ..."
+	@$(RUN)/python -m lims_api.cli.web ci --silent
+	@touch $@
+
+web/dist/.ready: web/node_modules/.ready docs/reference/openapi.json $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -path '*/generated/*')
+	@$(RUN)/python -m lims_api.cli.web run --silent build
+	@touch $@
+
 demo: setup ## a laboratory's day on this machine; ONCE=1 ends by itself and leaves var/demo.json
 	@$(RUN)/lims demo --folder $(FOLDER) $(if $(ONCE),--once) $(ARGS)
 
@@ -32,6 +41,7 @@ dev: setup ## the demonstration, kept running, with the code as it is
 	@$(RUN)/lims demo --folder $(FOLDER) $(ARGS)
 
 test: setup ## every test (browser tests skip without Chromium, and say so)
+	@$(RUN)/python -m lims_api.cli.web test --silent
 	@$(RUN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 lint: setup ## format, style, types, layers
@@ -39,6 +49,7 @@ lint: setup ## format, style, types, layers
 	@$(RUN)/ruff check .
 	@$(RUN)/mypy
 	@$(RUN)/lint-imports --no-logo
+	@$(RUN)/python -m lims_api.cli.web run --silent lint
 	@$(RUN)/sqlfluff lint --disable-progress-bar --config dbt/.sqlfluff dbt/models dbt/tests
 
 bench: setup ## every figure, medians of five: var/bench.json and docs/reference/benchmarks.md
