@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from lims_api.adapters.ml_scores import ModelFolder
 from lims_api.catalogue.router import router as catalogue
 from lims_api.core.db import Database, open_database
-from lims_api.core.http import RequestLog, install_problems
+from lims_api.core.http import RequestLog, install_problems, install_staff_app
 from lims_api.core.keys import KeyStore, read_master_key
 from lims_api.core.settings import Settings, settings
 from lims_api.core.telemetry import configure_logs
@@ -47,6 +47,8 @@ ROUTERS = (
     sync,
 )
 """The busiest first: a request is matched against one after the other."""
+STAFF_APP = Path(__file__).parents[1] / "web" / "dist"
+"""The staff's app as `make setup` builds it."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def key_store(chosen: Settings) -> KeyStore:
     )
 
 
-def build(database: Database, services: Services, *, threads: int = 4) -> FastAPI:
+def build(database: Database, services: Services, *, threads: int = 4, web_folder: Path = STAFF_APP) -> FastAPI:
     """An application over an open database: what the server runs, and what tests run."""
 
     @asynccontextmanager
@@ -93,6 +95,7 @@ def build(database: Database, services: Services, *, threads: int = 4) -> FastAP
     install_problems(app)
     for router in ROUTERS:
         app.include_router(router)
+    install_staff_app(app, web_folder)
 
     @app.get("/healthz", include_in_schema=False)
     def healthz() -> dict[str, str]:
@@ -111,7 +114,7 @@ def create() -> FastAPI:
     chosen = settings()
     keys = key_store(chosen)
     database = open_database(chosen.database_url.get_secret_value(), keys, connections=chosen.threads)
-    app = build(database, services_of(chosen), threads=chosen.threads)
+    app = build(database, services_of(chosen), threads=chosen.threads, web_folder=chosen.web_folder or STAFF_APP)
     _settle()
     return app
 

@@ -24,6 +24,9 @@ class Settings(BaseSettings):
     models_folder: Path = Field(default=Path("var/models"), description="deployed champion models")
     dashboard_key_file: Path | None = Field(default=None, description="Ed25519 private key that signs dashboard tokens")
     dashboard_url: str = "http://127.0.0.1:28501"
+    web_folder: Path | None = Field(
+        default=None, description="the staff's app as it was built; `web/dist` of this project if absent"
+    )
     threads: int = Field(default=4, ge=1, le=64, description="threads = connections a worker (core_spike: 2 to 4)")
     session_hours: int = Field(default=12, ge=1, le=24)
     clock_tolerance_seconds: int = Field(default=60, ge=1, description="beyond it automatic release stops")

@@ -6,6 +6,7 @@ from lims_api.core.http.command import Answer, answer_once, command, keep_refusa
 from lims_api.core.http.problem import install_problems, invalid_body, refusal_body, unavailable_body, unexpected_body
 from lims_api.core.http.reading import read_row
 from lims_api.core.http.request_log import RequestLog
+from lims_api.core.http.staff_app import install_staff_app
 
 __all__ = [
     "Answer",
@@ -14,6 +15,7 @@ __all__ = [
     "answer_once",
     "command",
     "install_problems",
+    "install_staff_app",
     "invalid_body",
     "keep_refusal",
     "read_row",
