@@ -26,6 +26,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "core/telemetry.py",
         "cli/installation.py",  # what the programs that it starts are given
         "cli/demo/play.py",
+        "cli/web.py",  # npm finds the same node
     ),
     r"\bHTTPException\b": ("core/http/problem.py",),
     r"\bexcept (Exception|BaseException)\b|\bexcept:": (

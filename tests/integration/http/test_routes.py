@@ -450,7 +450,7 @@ def _state(lab: Laboratory) -> int:
     ("method", "path", "status", "slug"),
     [
         ("GET", "/v1/nothing", 404, "not-found"),
-        ("GET", "/", 404, "not-found"),
+        ("GET", "/nothing", 404, "not-found"),
         ("PUT", "/v1/orders", 405, "method-not-allowed"),
         ("GET", "/v1/orders/not-an-id", 422, "invalid-request"),
         ("GET", "/v1/results/not-an-id", 422, "invalid-request"),
