@@ -10,6 +10,9 @@ const texts = /\.(html|js|css|json|svg|txt|webmanifest)$/;
 for (const name of await readdir(folder, { recursive: true })) {
   if (!texts.test(name)) continue;
   const text = await readFile(join(folder, name));
-  await writeFile(join(folder, `${name}.br`), brotliCompressSync(text, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }));
+  await writeFile(
+    join(folder, `${name}.br`),
+    brotliCompressSync(text, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }),
+  );
   await writeFile(join(folder, `${name}.gz`), gzipSync(text, { level: 9 }));
 }
