@@ -73,9 +73,14 @@ class App:
 
     def violations(self) -> list[str]:
         """What axe finds wrong with what is shown, one line each."""
-        if self.page.evaluate("typeof window.axe") == "undefined":
-            self.page.evaluate(AXE.read_text("utf-8"))  # not as an element: the app's policy would refuse it
-        found = self.page.evaluate("rules => axe.run({runOnly: rules})", RULES)
+        return self.violations_of(self.page)
+
+    @staticmethod
+    def violations_of(page: Page) -> list[str]:
+        """The same of any page."""
+        if page.evaluate("typeof window.axe") == "undefined":
+            page.evaluate(AXE.read_text("utf-8"))  # not as an element: the app's policy would refuse it
+        found = page.evaluate("rules => axe.run({runOnly: rules})", RULES)
         return [
             f"{one['id']}: {one['help']}: {node['target']} {node.get('failureSummary', '')}"
             for one in found["violations"]

@@ -37,7 +37,7 @@ TYPES = {
 """What a build consists of; a file of another kind is not served."""
 CODINGS = (("br", ".br"), ("gzip", ".gz"))
 NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Nidan</title>
-<h1>The staff's app is not built</h1><p>Run <code>make setup</code> in the project's folder, and load this page again.</p>
+<h1>The staff's app is not built</h1><p>Run <code>make setup</code> in the project's folder, and load this again.</p>
 <p>The API itself runs: <a href="/docs">its documentation</a>.</p></html>"""
 
 

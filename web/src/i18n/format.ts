@@ -2,8 +2,6 @@
  * Numbers and times. Digits are Latin in every language; a clinical value and a clinical time look the same in all of
  * them, since a laboratory's people read them to each other.
  */
-import { language } from ".";
-
 const ZONE = "Asia/Kolkata";
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const parts = new Intl.DateTimeFormat("en-GB-u-nu-latn", {
@@ -40,7 +38,7 @@ export function clinicalDay(day: string): string {
 
 /** A count or an amount, grouped as in India (12,34,567). Never for a clinical value: that is shown as it was sent. */
 export function number(value: number, options: Intl.NumberFormatOptions = {}): string {
-  return new Intl.NumberFormat(`${language.value}-IN-u-nu-latn`, options).format(value);
+  return new Intl.NumberFormat("en-IN-u-nu-latn", options).format(value); // browsers group Marathi and Kannada by three
 }
 
 /** Rupees: `₹1,234.50`. */

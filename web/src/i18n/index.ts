@@ -32,7 +32,7 @@ export type Catalogue = Record<string, Translated>;
 const English = en as Record<string, string>;
 const CLINICAL = new Set<string>(clinicalKeys);
 const CHOSEN = "nidan:language";
-const catalogues = import.meta.glob<Catalogue>(["../../locales/*.json", "!**/en.json", "!**/clinical.json"], {
+const catalogues = import.meta.glob<Catalogue>("../../locales/{hi,ta,te,mr,bn,kn}.json", {
   import: "default",
 });
 

@@ -18,7 +18,6 @@ export function useStore(): Store {
 export function useLive<T>(query: (store: Store) => Promise<T>, inputs: readonly unknown[] = []): T | undefined {
   const store = useStore();
   const [found, setFound] = useState<T>();
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the query is a new function at every turn
   useEffect(() => {
     const subscription = liveQuery(() => query(store)).subscribe({ next: setFound });
     return () => subscription.unsubscribe();
