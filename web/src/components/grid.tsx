@@ -1,7 +1,7 @@
 /**
  * A worklist that is worked by the keyboard: arrows move, typing or Enter edits, Enter keeps and goes down, Tab keeps
- * and goes on, Escape leaves the cell as it was. What is typed is in the cell's own field, so no keystroke draws the
- * grid anew.
+ * and goes on, Escape leaves the cell as it was. What is typed is in a field that lies over the cell, so no
+ * keystroke draws the grid anew or lays it out.
  */
 import { Component, type ComponentChildren } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
@@ -228,20 +228,18 @@ class Row<R> extends Component<RowProps<R>> {
               aria-readonly={editable ? undefined : "true"}
               class={`${numeric ? "numeric" : ""}${editable ? " editable" : ""}`.trim() || undefined}
             >
-              {here && editing !== null && editable ? (
+              {cell(row)}
+              {here && editing !== null && editable && (
                 <input
                   aria-label={typeof title === "string" ? title : key}
                   defaultValue={editing}
                   autocomplete="off"
                   spellcheck={false}
                   onBlur={(event) => {
-                    if (!event.currentTarget.isConnected) return;
                     onBlur(event.currentTarget.value);
                     onLeave();
                   }}
                 />
-              ) : (
-                cell(row)
               )}
             </td>
           );
