@@ -84,6 +84,9 @@ USUAL = {
 }  # fmt: skip
 """Values that nothing is wrong with."""
 
+TOLERATED_RISK = 0.04
+"""So small a model finds a risk of some hundredths in usual values, on one processor more than on another."""
+
 _names = itertools.count(1)
 Answer = httpx.Response
 
@@ -552,7 +555,8 @@ def export_model(folder: Path, organization_id: UUID, *, version: str = MODEL_VE
 
 @cache
 def _candidate(organization_id: str) -> train.Candidate:
-    return train.develop(made_up_results(1_500).with_columns(organization_id=pl.lit(organization_id)))
+    made = train.develop(made_up_results(1_500).with_columns(organization_id=pl.lit(organization_id)))
+    return replace(made, decision=replace(made.decision, threshold=TOLERATED_RISK))
 
 
 def _dashboard_key(folder: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -64,17 +65,22 @@ def with_corrections(results: pl.DataFrame, seed: int = 2) -> pl.DataFrame:
     )
 
 
+def _together(rng: np.random.Generator, correlation: Any, rows: int) -> Any:
+    """Standard normal rows so correlated. By Cholesky: singular vectors have another sign on another processor."""
+    return rng.multivariate_normal(np.zeros(len(CODES)), correlation, rows, method="cholesky")
+
+
 def made_up_results(accessions: int, seed: int = 1, visits: float = 3.0) -> pl.DataFrame:
     """About 6.4 results an accession; patients come `visits` times on average, some only once."""
     rng = np.random.default_rng(seed)
     count = int(accessions / visits)
     patient = np.sort(rng.choice(count, accessions, p=rng.dirichlet(np.full(count, 2.0))))
     male, age = rng.integers(0, 2, count), rng.gamma(6.0, 7.5, count).clip(1, 95)
-    person = rng.multivariate_normal(np.zeros(len(CODES)), BETWEEN, count) * BETWEEN_CV
+    person = _together(rng, BETWEEN, count) * BETWEEN_CV
     person += np.log(TYPICAL)
     person[:, 1] += 0.2 * male + 0.002 * (age - 45)
     person[:, 0] += 0.003 * (age - 45) + 0.45 * (rng.uniform(size=count) < 0.12)
-    logged = person[patient] + rng.multivariate_normal(np.zeros(len(CODES)), WITHIN, accessions) * WITHIN_CV
+    logged = person[patient] + _together(rng, WITHIN, accessions) * WITHIN_CV
     value = np.round(np.exp(logged) * 10.0**DECIMALS) / 10.0**DECIMALS
     value = np.maximum(value, 1.0 / 10.0**DECIMALS)
 
