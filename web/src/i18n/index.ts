@@ -4,14 +4,15 @@ import clinicalKeys from "../../locales/clinical.json";
 import en from "../../locales/en.json";
 import { loadFont } from "./fonts";
 
+/** Each by its own name, and by its English one for a device that has no font of its script. */
 export const LANGUAGES = {
   en: "English",
-  hi: "हिन्दी",
-  ta: "தமிழ்",
-  te: "తెలుగు",
-  mr: "मराठी",
-  bn: "বাংলা",
-  kn: "ಕನ್ನಡ",
+  hi: "हिन्दी · Hindi",
+  ta: "தமிழ் · Tamil",
+  te: "తెలుగు · Telugu",
+  mr: "मराठी · Marathi",
+  bn: "বাংলা · Bengali",
+  kn: "ಕನ್ನಡ · Kannada",
 } as const;
 export type Language = keyof typeof LANGUAGES;
 

@@ -14,3 +14,8 @@ const FONTS: Partial<Record<Language, () => Promise<unknown>>> = {
 export async function loadFont(language: Language): Promise<void> {
   await FONTS[language]?.();
 }
+
+/** Of every script, where the languages are named beside each other. */
+export async function loadFonts(): Promise<void> {
+  await Promise.all(Object.values(FONTS).map((load) => load()));
+}

@@ -1,9 +1,10 @@
 /** This device's settings, and the way out. */
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { Dialog } from "../../components/dialog";
 import { ChoiceField } from "../../components/fields";
 import { Page } from "../../components/page";
 import { type Key, LANGUAGES, type Language, language, setLanguage, t } from "../../i18n";
+import { loadFonts } from "../../i18n/fonts";
 import { setTheme, THEMES, type Theme, theme } from "../../shell/theme";
 import { useLive } from "../../store/live";
 import { device, session, signOut } from "../../store/session";
@@ -18,6 +19,7 @@ export default function Settings() {
   const me = session.value?.me;
   const waiting = useLive((store) => store.outbox.where({ state: "waiting" }).count()) ?? 0;
   const [asking, setAsking] = useState(false);
+  useEffect(() => void loadFonts(), []);
   return (
     <Page title={t("nav.settings")}>
       <section class="panel">
