@@ -53,7 +53,7 @@ test("an order for panels has their tests, once each", async () => {
 test("drawing makes one specimen a container and names it on the order", async () => {
   const store = await filled();
 
-  await issue(store, "specimens.collect", { order_id: "o1", collected_at: AT, labels: 1 }, { test_codes: ["GLU"] });
+  await issue(store, "specimens.collect", { order_id: "o1", collected_at: AT, labels: [] }, { test_codes: ["GLU"] });
 
   const [drawn, ...more] = await store.of("specimens").toArray();
   expect(more).toEqual([]);

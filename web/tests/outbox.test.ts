@@ -145,7 +145,7 @@ describe("what the server sends", () => {
   });
 
   test("takes the place of a confirmed effect", async () => {
-    await issue(store, "specimens.collect", { order_id: "o1", collected_at: AT, labels: 1 }, { test_codes: ["GLU"] });
+    await issue(store, "specimens.collect", { order_id: "o1", collected_at: AT, labels: [] }, { test_codes: ["GLU"] });
     const [command] = await take(store, 10);
     await settle(store, [{ id: command?.id ?? "", status: 200, reply: {} }]);
     await bringIn(store, { reset: false, documents: { specimens: [specimen(4)] }, gone: {} }, [command?.id ?? ""]);

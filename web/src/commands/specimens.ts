@@ -4,7 +4,8 @@ import { type Definition, UNDO_SECONDS, type Written, written } from "./definiti
 export interface CollectSpecimens {
   order_id: string;
   collected_at: string;
-  labels: number;
+  /** Accession numbers that stand on containers already; the others get the laboratory's next. */
+  labels: { container: string; accession_number: string }[];
 }
 export interface ReceiveSpecimen {
   accession_number: string;
@@ -16,7 +17,10 @@ export interface RejectSpecimen {
   rejected_at: string;
 }
 
-/** One specimen a container and type, without an accession number until the server gives it. `test_codes`: of the order. */
+/**
+ * One specimen a container and type; without a label it has no accession number until the server gives it.
+ * `test_codes`: of the order.
+ */
 export const specimensCollect: Definition<CollectSpecimens, { test_codes: string[] }> = {
   permission: "specimen:collect",
   undoSeconds: 0,
@@ -29,13 +33,14 @@ export const specimensCollect: Definition<CollectSpecimens, { test_codes: string
     if (!order) return [];
     const tests = new Map((found.slice(1).flat() as Test[]).map((test) => [test.code, test]));
     const drawn = new Map<string, Specimen>();
+    const labelled = new Map(body.labels.map((label) => [label.container, label.accession_number]));
     const lines = order.tests.map((line) => {
       const test = tests.get(line.test_code);
       if (!test || line.specimen_id || line.status === "cancelled") return line;
       const id = `${made.id}:${test.specimen_type}:${test.container}`;
       drawn.set(id, {
         id,
-        accession_number: null,
+        accession_number: labelled.get(test.container) ?? null,
         order_id: order.id,
         patient_id: order.patient_id,
         site_id: order.site_id,

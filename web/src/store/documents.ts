@@ -212,9 +212,12 @@ export interface Switch extends Document {
 
 export interface Report extends Document {
   order_id: string;
+  patient_id: string;
   version: number;
-  kind: string;
-  created_at: Instant;
+  status: string;
+  released_at: Instant;
+  supersedes_id: string | null;
+  is_example: boolean;
 }
 
 /** Every kind and its document. */
@@ -255,6 +258,6 @@ export const INDEXES: Record<Kind, string> = {
   controls: "id, [analyser_id+test_code+level]",
   control_targets: "id, [analyser_id+test_code+level]",
   switches: "id",
-  reports: "id, order_id",
+  reports: "id, order_id, patient_id",
 };
 export const KINDS = Object.keys(INDEXES) as Kind[];
