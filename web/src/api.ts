@@ -52,6 +52,17 @@ export async function request<T>(method: string, path: string, token?: string, b
   throw new Refused(said);
 }
 
+/** A document as bytes. Throws `Unreachable` when there is none. */
+export async function fetchFile(path: string, token: string): Promise<Blob> {
+  const headers = { Authorization: `Bearer ${token}` };
+  const options = { headers, cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(TIMEOUT) } as const;
+  const answer = await fetch(path, options).catch((cause) => {
+    throw new Unreachable("no answer", { cause });
+  });
+  if (!answer.ok) throw new Unreachable(`answer ${answer.status}`);
+  return answer.blob();
+}
+
 function isProblem(said: unknown): said is Problem {
   return typeof said === "object" && said !== null && "type" in said && "title" in said && "status" in said;
 }

@@ -42,10 +42,24 @@ export function digits(phone: string | null): string {
 export function nameFits(typed: string, name: string | null): boolean {
   const wanted = words(typed);
   if (!name || !wanted.some((word) => word.length >= SHORTEST)) return false;
-  const parts = words(name);
-  return wanted.every((word) =>
-    parts.some((part) => part.startsWith(word) || (word.length >= SHORTEST && normal(part).startsWith(normal(word)))),
-  );
+  const parts = forms(name);
+  return wanted.every((word) => {
+    const folded = word.length >= SHORTEST ? normal(word) : null;
+    return parts.some(([part, form]) => part.startsWith(word) || (folded !== null && form.startsWith(folded)));
+  });
+}
+
+const known = new Map<string, [string, string][]>();
+
+/** Each word of a name with its normal form; a store's names are folded once, not with every key. */
+function forms(name: string): [string, string][] {
+  let found = known.get(name);
+  if (!found) {
+    found = words(name).map((word) => [word, normal(word)]);
+    if (known.size > 20_000) known.clear();
+    known.set(name, found);
+  }
+  return found;
 }
 
 /** Whoever fits, the likeliest first, at most `limit`. */

@@ -53,7 +53,7 @@ const FOLDS: [RegExp, string][] = [
 
 /** The spelling of each word of a name, in order: `D'Souza, J.R.` → dsouza, j, r. */
 export function words(name: string): string[] {
-  const text = name.normalize("NFC").replace(/[\u200c\u200d'’`]/g, "");
+  const text = name.normalize("NFC").replace(/\u200c|\u200d|['’`]/g, "");
   return (text.match(/[\p{L}\p{M}\p{N}]+/gu) ?? []).map(spelling).filter(Boolean);
 }
 

@@ -11,6 +11,9 @@ const KEYS: [string, Key][] = [
   ["↑ ↓ ← →", "help.arrows"],
   ["Enter", "help.enter"],
   ["Esc", "help.escape"],
+  ["Ctrl K, /", "help.find"],
+  ["Ctrl Enter", "help.submit"],
+  ["1 … 6", "help.reason"],
 ];
 
 export function showHelp(): void {

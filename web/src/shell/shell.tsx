@@ -7,6 +7,7 @@ import { SCREENS } from "../screens";
 import { may } from "../store/permissions";
 import { session } from "../store/session";
 import { Banner } from "./banner";
+import { Finder, showFinder } from "./finder";
 import { Help, showHelp } from "./help";
 import { LazyScreen } from "./lazy_screen";
 import { Navigation } from "./navigation";
@@ -26,6 +27,11 @@ export function Shell() {
           {me?.organization.is_example && <span class="mark">{t("shell.example")}</span>}
         </Link>
         <Status />
+        {may("patient:read") && (
+          <button type="button" class="find" onClick={showFinder}>
+            {t("shell.find")} <kbd>Ctrl K</kbd>
+          </button>
+        )}
         <button type="button" class="quiet" onClick={showHelp} aria-label={t("help.title")}>
           ?
         </button>
@@ -56,6 +62,7 @@ export function Shell() {
         </Switch>
       </main>
       <Toasts />
+      <Finder />
       <Help />
     </>
   );

@@ -1,0 +1,314 @@
+"""The day at the counter and at the chair: register, order, collect, receive; asserted in the database."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from lims_api.catalogue import service as catalogue
+from lims_api.catalogue.schemas import DefinitionIn, PanelIn
+from lims_api.core.clock import utc_now
+from lims_api.orders import service as orders
+from lims_api.orders.schemas import OrderIn
+from lims_api.specimens import service as specimens
+from tests.integration.laboratory import Laboratory, Person
+from tests.web.app import PHONE, App, texts
+
+T = texts()
+COUNTING = """
+() => {
+    window.clicks = 0;
+    window.keys = 0;
+    addEventListener("pointerdown", () => window.clicks++, true);
+    addEventListener("keydown", () => window.keys++, true);
+}
+"""
+
+
+@pytest.fixture(scope="session")
+def counter(lab: Laboratory) -> Laboratory:
+    """The laboratory with a blood count: two tests of an EDTA tube, in a panel."""
+    glucose = lab.definitions["GLU"].model_dump()
+    tube = {"specimen_type": "Whole blood", "container": "EDTA 3 mL", "discipline": "Haematology", "list_price": "90"}
+    blood = [
+        DefinitionIn.model_validate(glucose | tube | {"code": code, "name": name, "loinc": loinc})
+        for code, name, loinc in (("HGB", "Haemoglobin", "718-7"), ("WBC", "Leukocytes", "6690-2"))
+    ]
+    panel = PanelIn.model_validate(
+        {
+            "code": "CBC", "name": "Complete blood count", "translations": {"hi": "सम्पूर्ण रक्त गणना"},
+            "tests": ["HGB", "WBC"], "list_price": "150", "is_example": True, "source": "EXAMPLE",
+        }
+    )  # fmt: skip
+    with lab.session("pathologist") as session:
+        catalogue.add_versions(session, blood)
+        catalogue.add_panels(session, [panel])
+    return lab
+
+
+def place(lab: Laboratory, person: Person, site_id: UUID, *tests: str) -> UUID:
+    """An order that waits for its collection."""
+    with lab.session("reception") as session:
+        return orders.place(session, OrderIn(patient_id=person.id, site_id=site_id, tests=list(tests or ("GLU",)))).id
+
+
+def eventually(lab: Laboratory, statement: str, *values: object) -> list[tuple[object, ...]]:
+    """The rows, as soon as there are any: the app sends in the background."""
+    until = time.monotonic() + 10
+    while not (rows := lab.rows(statement, *values)) and time.monotonic() < until:
+        time.sleep(0.05)
+    return rows
+
+
+def type_slowly(page: Page, text: str) -> None:
+    """As a practised person types: seven letters a second."""
+    page.keyboard.type(text, delay=140)
+
+
+def option(page: Page, text: str) -> None:
+    page.get_by_role("option").filter(has_text=text).first.click()
+
+
+def scan(page: Page, code: str) -> None:
+    page.keyboard.type(code)
+    page.keyboard.press("Enter")
+
+
+def print_is_recorded(page: Page) -> None:
+    """What the browser's print dialog would be given."""
+    page.evaluate(
+        "() => { window.print = () => { window.labels = [...document.querySelectorAll('.printed .label')]"
+        ".map(one => one.innerText); dispatchEvent(new Event('afterprint')) } }"
+    )
+
+
+def settle(lab: Laboratory) -> None:
+    """What the worker does; in a thread of its own, since the browser's has a loop already."""
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(lab.settle).result()
+
+
+def orders_of(lab: Laboratory, person: Person) -> list[tuple[object, ...]]:
+    return eventually(
+        lab, "select id, order_number, priority, site_id from lims.orders where patient_id = %s", person.id
+    )
+
+
+def test_the_receptionist_s_day(app: App, counter: Laboratory) -> None:
+    """A known patient and a blood count in four clicks; then collected, labelled, received, and signed out."""
+    person = counter.person(name="Lakshmi Venkatraman", phone="9840011111", sex="female")
+    page = app.sign_in("reception")
+    page.evaluate(COUNTING)
+    began = time.monotonic()
+    page.get_by_role("link", name=T["nav.register"]).click()
+    expect(page.locator("[name=patient]")).to_be_focused()
+    type_slowly(page, "laxmi ven")
+    option(page, "Lakshmi Venkatraman")
+    type_slowly(page, "cbc")
+    option(page, "CBC")
+    expect(page.locator("[data-total]")).to_have_attribute("data-total", "15000")
+    page.get_by_role("button", name=T["register.submit"]).click()
+    expect(page.locator(".placed")).to_contain_text("Lakshmi Venkatraman")
+    took, clicks, keys = time.monotonic() - began, page.evaluate("window.clicks"), page.evaluate("window.keys")
+    print(f"known patient and CBC: {clicks} clicks, {keys} keys, {took:.1f} s")
+    assert clicks <= 6
+    assert took <= 20
+
+    ((order_id, number, priority, site_id),) = orders_of(counter, person)
+    assert (priority, site_id) == ("routine", counter.site_id)
+    codes = counter.rows("select test_code from lims.order_tests where order_id = %s order by 1", order_id)
+    assert codes == [("HGB",), ("WBC",)]
+    expect(page.locator(".placed .number")).to_contain_text(str(number))
+
+    page.get_by_role("link", name=T["register.collect"]).click()
+    print_is_recorded(page)
+    page.locator(".order", has_text="Lakshmi Venkatraman").click()
+    expect(page.locator("[name=label]")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name=T["collect.print"])).to_be_focused()
+    page.keyboard.press("Enter")
+    ((accession, container, status),) = counter.rows(
+        "select accession_number, container, status from lims.specimens where order_id = %s", order_id
+    )
+    assert (container, status) == ("EDTA 3 mL", "collected")
+    (printed,) = page.evaluate("window.labels")
+    assert printed.split("\n") == [str(accession), "Lakshmi Venkatraman", f"{_age()} F · EDTA 3 mL"]
+    assert app.violations() == []
+
+    page.get_by_role("link", name=T["nav.receive"]).click()
+    for code, verdict in (
+        (accession, "receive.received"), (accession, "receive.already"), ("NOBODY-1", "receive.unknown")
+    ):  # fmt: skip
+        scan(page, str(code))
+        expect(page.locator(".verdict")).to_contain_text(_said(verdict, number=str(code)))
+    page.locator("h1").click()
+    scan(page, str(accession))
+    expect(page.locator(".scans tr")).to_have_count(4)
+    assert app.violations() == []
+    assert eventually(counter, "select 1 from lims.specimens where order_id = %s and received_at is not null", order_id)
+
+    page.get_by_role("link", name=T["nav.settings"]).click()
+    expect(page.locator(".status .state")).to_have_text(T["status.online"])
+    page.get_by_role("button", name=T["settings.sign_out"]).click()
+    expect(page.locator("[name=password]")).to_be_visible()
+
+
+def _age() -> str:
+    """Of `Laboratory.person`, born on 9 March 1984."""
+    today = utc_now()
+    return f"{today.year - 1984 - ((today.month, today.day) < (3, 9))} y"
+
+
+def _said(key: str, **values: str) -> str:
+    """What a text begins with, up to its first value that is not given."""
+    return T[key].format_map({**dict.fromkeys(("time", "name", "container", "reason"), "\0"), **values}).split("\0")[0]
+
+
+def test_a_shared_phone_alone_is_no_match_and_somebody_new_is_registered_by_the_keyboard_alone(
+    app: App, counter: Laboratory
+) -> None:
+    """Nothing is clicked: a new patient, and a STAT order of a panel and a test that it contains."""
+    counter.person(name="Ravi Subramanian", phone="9840022222")
+    page = app.sign_in("reception", "/register")
+    page.evaluate(COUNTING)
+    type_slowly(page, "9840022222")
+    expect(page.get_by_role("option", name="Ravi Subramanian")).to_contain_text(T["register.by.phone"])
+    page.keyboard.press("Enter")
+    expect(page.locator("[name=patient]")).to_have_value("9840022222")
+    page.keyboard.press("Escape")
+    page.keyboard.type("Meena Subramanian")
+    expect(page.get_by_role("option", selected=True)).to_contain_text("Meena Subramanian")
+    page.keyboard.press("Enter")
+    expect(page.locator("[name=phone]")).to_be_focused()
+    page.keyboard.type("9840022222")
+    expect(page.locator(".duplicates")).to_contain_text(T["register.shared_phone"])
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".person-form .error")).to_have_text(T["register.sex_wrong"])
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")
+    page.keyboard.type("34")
+    page.locator("[name=tests]").focus()
+    page.keyboard.type("hgb")
+    page.keyboard.press("Enter")
+    page.keyboard.type("cbc")
+    expect(page.get_by_role("option", selected=True)).to_contain_text("CBC")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-total]")).to_have_attribute("data-total", "15000")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowLeft")
+    assert app.violations() == []
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".placed")).to_contain_text("Meena Subramanian")
+    number = page.locator(".placed .number:not(.pending) .code").inner_text()
+    rows = eventually(
+        counter,
+        "select o.id, o.priority, p.sex, p.id from lims.orders o join lims.patients p on p.id = o.patient_id"
+        " where o.order_number = %s and o.organization_id = %s", number, counter.organization_id,
+    )  # fmt: skip
+    ((order_id, priority, sex, patient_id),) = rows
+    assert (priority, sex) == ("stat", "female")
+    card = counter.get(f"/v1/patients/{patient_id}")
+    assert (card["name"], card["phone"], card["birth_precision"]) == ("Meena Subramanian", "+919840022222", "year")
+    assert card["birth_on"] == f"{utc_now().year - 34}-01-01"
+
+    page.keyboard.press("Control+k")
+    page.keyboard.type("meena sub")
+    expect(page.get_by_role("option", name="Meena Subramanian")).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Meena Subramanian")
+    assert page.evaluate("window.clicks") == 0
+    assert counter.rows("select count(*) from lims.order_tests where order_id = %s", order_id) == [(2,)]
+
+
+def test_the_phlebotomist_collects_at_the_own_site_alone(app: App, counter: Laboratory) -> None:
+    """With a label printed before; one that is used elsewhere is refused, said so, and taken back."""
+    here, there = counter.person(name="Farida Centre"), counter.person(name="Gopal Mainlab")
+    first = place(counter, here, counter.centre_id, "GLU")
+    second = place(counter, here, counter.centre_id, "HGB")
+    elsewhere = place(counter, there, counter.site_id)
+    with counter.session("reception") as session:
+        ((taken, _),) = specimens.collect(session, elsewhere, collected_at=utc_now(), labels={"SST 5 mL": "PRE-1"})
+        assert taken.accession_number == "PRE-1"
+    place(counter, there, counter.site_id)
+
+    page = app.sign_in("phlebotomist", "/collect")
+    expect(page.locator(".order")).to_have_count(2)
+    expect(page.locator("main")).not_to_contain_text("Gopal Mainlab")
+    page.locator(".order", has_text="SST").or_(page.locator(".order", has_text=T["cap.yellow"])).first.click()
+    expect(page.locator(".containers")).to_contain_text("GLU")
+    scan(page, "PRE-2")
+    expect(page.locator(".just .code")).to_have_text("PRE-2")
+    rows = eventually(counter, "select accession_number, site_id from lims.specimens where order_id = %s", first)
+    assert rows == [("PRE-2", counter.centre_id)]
+
+    page.locator(".order").first.click()
+    scan(page, "PRE-2")
+    expect(page.locator(".containers .error")).to_have_text(T["collect.label_taken"].format(code="PRE-2"))
+    page.keyboard.press("Control+a")
+    scan(page, "PRE-1")
+    expect(page.locator(".banner.wrong")).to_contain_text("PRE-1")
+    expect(page.locator(".order")).to_have_count(1)
+    assert app.violations() == []
+    assert counter.rows("select 1 from lims.specimens where order_id = %s", second) == []
+    page.get_by_role("button", name=T["outbox.acknowledge"]).click()
+    expect(page.locator(".banner.wrong")).to_have_count(0)
+
+
+def test_the_technician_rejects_with_one_key_and_can_take_it_back(app: App, counter: Laboratory) -> None:
+    drawn = counter.draw("GLU", person=counter.person(name="Harini Clotted"), receive=False)
+    page = app.sign_in("technician", "/receive")
+    button = page.get_by_role("button", name=f"{T['receive.reject']} {drawn.accession}")
+
+    button.click()
+    page.keyboard.press("2")
+    page.get_by_role("button", name=T["toast.undo"]).click()
+    expect(button).to_be_visible()
+    button.click()
+    page.keyboard.press("1")
+
+    rejected = "select rejection_reason from lims.specimens where accession_number = %s and organization_id = %s"
+    found = f"{rejected} and status = 'rejected'"
+    assert eventually(counter, found, drawn.accession, counter.organization_id) == [("haemolysed",)]
+    scan(page, drawn.accession)
+    expect(page.locator(".verdict.refused")).to_contain_text(drawn.accession)
+
+
+def test_a_patient_s_results_stand_beside_those_before(app: App, counter: Laboratory) -> None:
+    person = counter.person(name="Kavita Cumulative")
+    counter.measure("GLU", "CREA", person=person)
+    second = counter.measure("GLU", person=person, values={"GLU": "130"})
+    counter.post(f"/v1/results/{second.line()['id']}/authorise") if second.reasons() else None
+    settle(counter)
+    page = app.sign_in("pathologist", f"/patients/{person.id}")
+
+    row = page.locator(".cumulative tbody tr", has_text="GLU")
+    expect(row.locator("td").nth(1)).to_contain_text("130")
+    expect(row.locator("td").nth(1)).to_contain_text(T["flag.high"])
+    expect(row.locator("td").nth(1)).to_contain_text("▲ 53 %")
+    expect(row.locator("td").nth(2)).to_contain_text("85")
+    expect(page.locator(".trend circle")).to_have_count(2)
+    expect(page.locator(".trend .interval")).to_have_count(1)
+    assert app.violations() == []
+    with page.expect_download() as download:
+        page.get_by_role("button", name=T["patient.report"].format(version=1)).first.click()
+    with open(download.value.path(), "rb") as file:
+        assert file.read(5) == b"%PDF-"
+    page.emulate_media(media="print")
+    assert page.locator(".cumulative").is_visible()
+    assert not page.locator(".orders-of").is_visible()
+
+
+def test_the_patient_s_page_fits_on_a_phone(app: App, counter: Laboratory) -> None:
+    person = counter.person(name="Padma Phone")
+    counter.measure("GLU", "CREA", person=person)
+    app.again(viewport=PHONE, is_mobile=True, has_touch=True)
+    page = app.sign_in("pathologist", f"/patients/{person.id}")
+    page.locator(".cumulative").wait_for()
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]

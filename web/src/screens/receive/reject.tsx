@@ -1,0 +1,37 @@
+/** Why a specimen cannot be used: one key, five seconds to take it back. */
+import { issue } from "../../commands";
+import { Dialog } from "../../components/dialog";
+import { toastWithUndo } from "../../components/toasts";
+import { t, tCode } from "../../i18n";
+import { useStore } from "../../store/live";
+
+export const REASONS = ["haemolysed", "clotted", "insufficient", "wrong_container", "unlabelled", "leaked"] as const;
+
+export function Reject({ accession, onClose }: { accession: string; onClose(): void }) {
+  const store = useStore();
+  async function reject(reason: string): Promise<void> {
+    onClose();
+    const body = { accession_number: accession, reason, rejected_at: new Date().toISOString() };
+    const command = await issue(store, "specimens.reject", body);
+    toastWithUndo(store, command, t("receive.rejected", { number: accession, reason: tCode("rejection", reason) }));
+  }
+  function pressed(event: KeyboardEvent): void {
+    const reason = REASONS[Number(event.key) - 1];
+    if (!reason) return;
+    event.preventDefault();
+    void reject(reason);
+  }
+  return (
+    <Dialog title={t("receive.reject_title", { number: accession })} onClose={onClose}>
+      <ul class="reasons" onKeyDown={pressed}>
+        {REASONS.map((reason, at) => (
+          <li key={reason}>
+            <button type="button" onClick={() => reject(reason)}>
+              <kbd>{at + 1}</kbd> {tCode("rejection", reason)}
+            </button>
+          </li>
+        ))}
+      </ul>
+    </Dialog>
+  );
+}
