@@ -1,4 +1,5 @@
 /** Why a specimen cannot be used: one key, five seconds to take it back. */
+import { useEffect } from "preact/hooks";
 import { issue } from "../../commands";
 import { Dialog } from "../../components/dialog";
 import { toastWithUndo } from "../../components/toasts";
@@ -15,15 +16,19 @@ export function Reject({ accession, onClose }: { accession: string; onClose(): v
     const command = await issue(store, "specimens.reject", body);
     toastWithUndo(store, command, t("receive.rejected", { number: accession, reason: tCode("rejection", reason) }));
   }
-  function pressed(event: KeyboardEvent): void {
-    const reason = REASONS[Number(event.key) - 1];
-    if (!reason) return;
-    event.preventDefault();
-    void reject(reason);
-  }
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent) => {
+      const reason = REASONS[Number(event.key) - 1];
+      if (!reason) return;
+      event.preventDefault();
+      void reject(reason);
+    };
+    addEventListener("keydown", pressed);
+    return () => removeEventListener("keydown", pressed);
+  }, [accession]);
   return (
     <Dialog title={t("receive.reject_title", { number: accession })} onClose={onClose}>
-      <ul class="reasons" onKeyDown={pressed}>
+      <ul class="reasons">
         {REASONS.map((reason, at) => (
           <li key={reason}>
             <button type="button" onClick={() => reject(reason)}>
