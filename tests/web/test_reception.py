@@ -146,6 +146,7 @@ def test_the_receptionist_s_day(app: App, counter: Laboratory) -> None:
     assert app.violations() == []
 
     page.get_by_role("link", name=T["nav.receive"]).click()
+    expect(page.locator("[name=scan]")).to_be_focused()
     for code, verdict in (
         (accession, "receive.received"), (accession, "receive.already"), ("NOBODY-1", "receive.unknown")
     ):  # fmt: skip
@@ -224,6 +225,7 @@ def test_a_shared_phone_alone_is_no_match_and_somebody_new_is_registered_by_the_
     assert card["birth_on"] == f"{utc_now().year - 34}-01-01"
 
     page.keyboard.press("Control+k")
+    expect(page.get_by_role("dialog").locator("[name=patient]")).to_be_focused()
     page.keyboard.type("meena sub")
     expect(page.get_by_role("option", name="Meena Subramanian")).to_be_visible()
     page.keyboard.press("Enter")

@@ -1,4 +1,4 @@
-/** Ctrl+K or `/`, wherever somebody is: find a patient and go to them. Its code is fetched when it is first asked for. */
+/** Ctrl+K or `/`, wherever somebody is: find a patient and go to them. Its code comes after the first screen. */
 import { signal } from "@preact/signals";
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -30,8 +30,13 @@ export function Finder() {
     return () => removeEventListener("keydown", pressed);
   }, []);
   useEffect(() => {
-    if (open.value && !Loaded) import("../patients/patient_search").then((code) => setLoaded(() => code.PatientSearch));
-  }, [open.value]);
+    // fetched before it is asked for: what is typed right after the keys is meant for it
+    const idle = setTimeout(async () => {
+      const { PatientSearch } = await import("../patients/patient_search");
+      setLoaded(() => PatientSearch);
+    }, 500);
+    return () => clearTimeout(idle);
+  }, []);
   if (!open.value || !Loaded) return null;
   const close = () => {
     open.value = false;

@@ -45,7 +45,7 @@ export function CollectedToday({ specimens, patients }: { specimens: Specimen[];
     <section>
       <h2>{t("collect.today")}</h2>
       <div class="scrolls">
-        <table>
+        <table class="lines">
           <thead>
             <tr>
               <th scope="col">{t("collect.at")}</th>

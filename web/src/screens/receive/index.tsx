@@ -84,7 +84,7 @@ export default function Receive() {
         {scans.length === 0 && <Empty title={t("receive.none")} />}
         {scans.length > 0 && (
           <div class="scrolls">
-            <table class="scans">
+            <table class="scans lines">
               <tbody>
                 {scans.map((scan) => (
                   <Line key={scan.key} scan={scan} patients={patients} onReject={setRejecting} />
@@ -99,7 +99,7 @@ export default function Receive() {
         {expected && waiting.length === 0 && <p class="hint">{t("receive.none_expected")}</p>}
         {waiting.length > 0 && (
           <div class="scrolls">
-            <table>
+            <table class="lines">
               <tbody>
                 {waiting.slice(0, EXPECTED).map((one) => (
                   <tr key={one.id} class={one.pending ? "pending" : ""}>
