@@ -28,6 +28,10 @@ export interface GridProps<R> {
   /** Enter, or a double click, on a cell that is not edited. */
   onOpen?(row: R): void;
   rowClass?(row: R): string;
+  /** What is in the field now, with every keystroke; null: the field is left. */
+  onType?(row: R, text: string | null): void;
+  /** A key on a cell that does not take it; true: it was of use. */
+  onKey?(row: R, key: string): boolean;
 }
 
 interface Place {
@@ -42,7 +46,7 @@ interface Active extends Place {
 
 const PAGE = 10;
 
-export function Grid<R>({ label, columns, rows, rowKey, onEdit, onOpen, rowClass }: GridProps<R>) {
+export function Grid<R>({ label, columns, rows, rowKey, onEdit, onOpen, rowClass, onType, onKey }: GridProps<R>) {
   const table = useRef<HTMLTableElement>(null);
   const [active, setActive] = useState<Active>({ row: 0, column: 0, key: null });
   const [begun, setBegun] = useState<string | null>(null);
@@ -69,9 +73,15 @@ export function Grid<R>({ label, columns, rows, rowKey, onEdit, onOpen, rowClass
   }
 
   function go(to: Place): void {
+    typed(null);
     open.current = false;
     setBegun(null);
     stand(to);
+  }
+
+  function typed(text: string | null): void {
+    const row = rows[at.row];
+    if (row !== undefined && open.current) onType?.(row, text);
   }
 
   function textAt({ row, column }: Place): string | null {
@@ -97,8 +107,8 @@ export function Grid<R>({ label, columns, rows, rowKey, onEdit, onOpen, rowClass
   }
 
   function pressed(event: KeyboardEvent): void {
-    const typed = event.target instanceof HTMLInputElement ? event.target : null;
-    if (typed) pressedInField(event, typed.value);
+    const field = event.target instanceof HTMLInputElement ? event.target : null;
+    if (field) pressedInField(event, field.value);
     else pressedOnCell(event);
   }
 
@@ -130,7 +140,7 @@ export function Grid<R>({ label, columns, rows, rowKey, onEdit, onOpen, rowClass
     else if (key === "Enter" && row !== undefined && onOpen) onOpen(row);
     else if (text !== null && key.length === 1 && !ctrlKey && !altKey && !metaKey) begin(at, key);
     else if (text !== null && (key === "Delete" || key === "Backspace")) begin(at, "");
-    else return;
+    else if (ctrlKey || altKey || metaKey || row === undefined || !onKey?.(row, key)) return;
     event.preventDefault();
   }
 
@@ -138,6 +148,8 @@ export function Grid<R>({ label, columns, rows, rowKey, onEdit, onOpen, rowClass
     open.current = true;
     setBegun(text);
     stand(to);
+    const row = rows[to.row];
+    if (row !== undefined) onType?.(row, text);
   }
 
   function pointed(event: MouseEvent, twice: boolean): void {
@@ -181,6 +193,7 @@ export function Grid<R>({ label, columns, rows, rowKey, onEdit, onOpen, rowClass
               editing={number === at.row ? editing : null}
               name={rowClass?.(row) ?? ""}
               onBlur={keep}
+              onType={typed}
               onLeave={() => setBegun(null)}
             />
           ))}
@@ -198,6 +211,7 @@ interface RowProps<R> {
   editing: string | null;
   name: string;
   onBlur(text: string): void;
+  onType(text: string | null): void;
   onLeave(): void;
 }
 
@@ -214,7 +228,7 @@ class Row<R> extends Component<RowProps<R>> {
     );
   }
 
-  render({ row, columns, active, editing, name, onBlur, onLeave }: RowProps<R>) {
+  render({ row, columns, active, editing, name, onBlur, onType, onLeave }: RowProps<R>) {
     return (
       <tr class={name || undefined}>
         {columns.map(({ key, title, cell, edit, numeric }, number) => {
@@ -235,7 +249,9 @@ class Row<R> extends Component<RowProps<R>> {
                   defaultValue={editing}
                   autocomplete="off"
                   spellcheck={false}
+                  onInput={(event) => onType(event.currentTarget.value)}
                   onBlur={(event) => {
+                    onType(null);
                     onBlur(event.currentTarget.value);
                     onLeave();
                   }}

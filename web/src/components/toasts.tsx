@@ -21,10 +21,16 @@ export function toast(text: string, kind: Toast["kind"] = "done"): void {
   add({ text, kind }, STAYS);
 }
 
-/** Say what a command did, with Undo until it is sent. */
-export function toastWithUndo(store: Store, command: Command, text: string): void {
-  const left = command.send_after - Date.now();
-  add({ text, kind: "done", undo: () => undo(store, command.id) }, Math.max(left, 0));
+/** Say what a command did, or several at once, with Undo until the first is sent. */
+export function toastWithUndo(store: Store, made: Command | Command[], text: string): void {
+  const commands = [made].flat();
+  const left = Math.min(...commands.map((command) => command.send_after)) - Date.now();
+  const all = async () => {
+    const undone = [];
+    for (const command of commands) undone.push(await undo(store, command.id));
+    return undone.every(Boolean);
+  };
+  add({ text, kind: "done", undo: all }, Math.max(left, 0));
 }
 
 function add(made: Omit<Toast, "id">, milliseconds: number): void {
