@@ -14,6 +14,12 @@ const KEYS: [string, Key][] = [
   ["Ctrl K, /", "help.find"],
   ["Ctrl Enter", "help.submit"],
   ["1 … 6", "help.reason"],
+  ["Space", "help.tick"],
+  ["v", "help.verify"],
+  ["j k", "help.next"],
+  ["a", "help.authorise"],
+  ["r", "help.reject"],
+  ["c", "help.correct"],
 ];
 
 export function showHelp(): void {
