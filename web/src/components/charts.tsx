@@ -35,6 +35,8 @@ export interface ControlPoint {
   rejected: boolean;
   /** Rules that it violated, when it was measured: shown when it is pointed at. */
   title: string;
+  /** Written beside it, and printed: the rules of a rejected one. */
+  mark?: string | undefined;
 }
 
 interface LeveyJenningsProps {
@@ -61,10 +63,15 @@ export function LeveyJennings({ points, label }: LeveyJenningsProps) {
         </g>
       ))}
       <polyline points={points.map(({ z }, number) => `${x(number)},${y(z)}`).join(" ")} />
-      {points.map(({ id, z, rejected, title }, number) => (
+      {points.map(({ id, z, rejected, title, mark }, number) => (
         <g key={id} class={rejected ? "point rejected" : "point"}>
           <title>{title}</title>
           {rejected ? <path d={cross(x(number), y(z))} /> : <circle cx={x(number)} cy={y(z)} r="3.5" />}
+          {mark && (
+            <text x={x(number) - 8} y={y(z) + (z > 0 ? 16 : -8)} text-anchor="end">
+              {mark}
+            </text>
+          )}
         </g>
       ))}
     </svg>

@@ -21,16 +21,16 @@ export function toast(text: string, kind: Toast["kind"] = "done"): void {
   add({ text, kind }, STAYS);
 }
 
-/** Say what a command did, or several at once, with Undo until the first is sent. */
+/** Say what a command (or several, made together) did, with Undo until it is sent. */
 export function toastWithUndo(store: Store, made: Command | Command[], text: string): void {
   const commands = [made].flat();
-  const left = Math.min(...commands.map((command) => command.send_after)) - Date.now();
-  const all = async () => {
-    const undone = [];
-    for (const command of commands) undone.push(await undo(store, command.id));
-    return undone.every(Boolean);
+  const left = Math.min(...commands.map(({ send_after }) => send_after)) - Date.now();
+  const takeAllBack = async () => {
+    let undone = true;
+    for (const { id } of commands.toReversed()) undone = (await undo(store, id)) && undone;
+    return undone;
   };
-  add({ text, kind: "done", undo: all }, Math.max(left, 0));
+  add({ text, kind: "done", undo: takeAllBack }, Math.max(left, 0));
 }
 
 function add(made: Omit<Toast, "id">, milliseconds: number): void {

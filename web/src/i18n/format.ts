@@ -53,3 +53,9 @@ export function duration(milliseconds: number): string {
   if (minutes < 48 * 60) return `${Math.round(minutes / 60)} h`;
   return `${Math.round(minutes / 1440)} d`;
 }
+
+/** The laboratory's calendar day of an instant, `2026-11-24`: today's without one. */
+export function businessDay(instant: string | number = Date.now()): string {
+  const { day, month, year } = split(instant);
+  return `${year}-${String(month).padStart(2, "0")}-${day}`;
+}

@@ -3,6 +3,8 @@ import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { Dialog } from "../components/dialog";
 import { type Key, t } from "../i18n";
+import { SCREENS } from "../screens";
+import { may } from "../store/permissions";
 
 const open = signal(false);
 const KEYS: [string, Key][] = [
@@ -11,16 +13,32 @@ const KEYS: [string, Key][] = [
   ["↑ ↓ ← →", "help.arrows"],
   ["Enter", "help.enter"],
   ["Esc", "help.escape"],
-  ["Ctrl K, /", "help.find"],
-  ["Ctrl Enter", "help.submit"],
-  ["1 … 6", "help.reason"],
-  ["Space", "help.tick"],
-  ["v", "help.verify"],
-  ["j k", "help.next"],
-  ["a", "help.authorise"],
-  ["r", "help.reject"],
-  ["c", "help.correct"],
 ];
+
+/** Keys that a screen has besides, by its name in `SCREENS`. */
+const SCREEN_KEYS: Record<string, [string, Key][]> = {
+  register: [
+    ["Ctrl K, /", "help.find"],
+    ["Ctrl Enter", "help.submit"],
+  ],
+  receive: [["1 … 6", "help.reason"]],
+  results: [
+    ["Space", "help.tick"],
+    ["v", "help.verify"],
+  ],
+  authorise: [
+    ["j k", "help.next"],
+    ["Space", "help.tick"],
+    ["a", "help.authorise"],
+    ["r", "help.reject"],
+    ["c", "help.correct"],
+  ],
+  qc: [
+    ["Enter", "help.record"],
+    ["Ctrl P", "help.print"],
+  ],
+  switch: [["/", "help.search"]],
+};
 
 export function showHelp(): void {
   open.value = true;
@@ -44,15 +62,33 @@ export function Help() {
       }}
     >
       <dl class="keys">
-        {KEYS.map(([key, text]) => (
-          <div key={key}>
-            <dt>
-              <kbd>{key}</kbd>
-            </dt>
-            <dd>{t(text)}</dd>
-          </div>
-        ))}
+        <Keys keys={KEYS} />
       </dl>
+      {SCREENS.filter(({ name, permission }) => SCREEN_KEYS[name] && (permission === null || may(permission))).map(
+        ({ name, nav }) => (
+          <section key={name}>
+            <h3>{nav ? t(nav.text) : name}</h3>
+            <dl class="keys">
+              <Keys keys={SCREEN_KEYS[name] ?? []} />
+            </dl>
+          </section>
+        ),
+      )}
     </Dialog>
+  );
+}
+
+function Keys({ keys }: { keys: [string, Key][] }) {
+  return (
+    <>
+      {keys.map(([key, text]) => (
+        <div key={key}>
+          <dt>
+            <kbd>{key}</kbd>
+          </dt>
+          <dd>{t(text)}</dd>
+        </div>
+      ))}
+    </>
   );
 }

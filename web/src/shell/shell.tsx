@@ -11,6 +11,7 @@ import { Finder, showFinder } from "./finder";
 import { Help, showHelp } from "./help";
 import { LazyScreen } from "./lazy_screen";
 import { Navigation } from "./navigation";
+import { ReleaseOff } from "./release";
 import { Status } from "./status";
 
 export function Shell() {
@@ -26,6 +27,7 @@ export function Shell() {
           <span>{me?.organization.name}</span>
           {me?.organization.is_example && <span class="mark">{t("shell.example")}</span>}
         </Link>
+        <ReleaseOff />
         <Status />
         {may("patient:read") && (
           <button type="button" class="find" onClick={showFinder}>

@@ -252,7 +252,8 @@ export const INDEXES: Record<Kind, string> = {
   patients: "id, uhid",
   orders: "id, order_number, patient_id, status, due_at",
   specimens: "id, accession_number, order_id, patient_id, status",
-  results: "id, order_id, order_test_id, patient_id, specimen_id, test_code, status, flag, [patient_id+test_code]",
+  results:
+    "id, order_id, order_test_id, patient_id, specimen_id, test_code, status, flag, authorised_at, available_at, [patient_id+test_code]",
   critical_calls: "id, result_id",
   parked: "id",
   controls: "id, [analyser_id+test_code+level]",
