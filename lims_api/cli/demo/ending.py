@@ -13,9 +13,11 @@ from lims_api.cli.seeding import STAFF
 
 COLUMNS = ("organization", "analyser", "recorded", "released automatically", "held")
 SEES = {
-    "reception": "registers patients, places orders, prints reports",
-    "technician": "receives specimens, sees results and controls, corrects",
+    "reception": "registers patients, places orders, collects, prints reports",
+    "phlebotomist": "collects at collection centre 1, and sees that centre alone",
+    "technician": "receives specimens, enters and verifies results, calls, controls",
     "pathologist": "authorises, corrects, signs for automatic release, sees dashboards",
+    "qc_officer": "controls, Levey-Jennings, the red switch, dashboards",
     "manager": "dashboards, catalogue, controls",
 }
 

@@ -279,7 +279,7 @@ class Demonstration:
             for lab in self.labs
             for analyser in lab.analysers
         }
-        return {"api": self.api, "api_reference": f"{self.api}/docs"} | gateways
+        return {"app": f"{self.api}/app/", "api": self.api, "api_reference": f"{self.api}/docs"} | gateways
 
     def _stay(self) -> None:
         """Everything runs until Ctrl-C."""
@@ -299,6 +299,7 @@ class Demonstration:
     def _addresses(self) -> list[tuple[str, str]]:
         lines = [(f"{lab.code} {one.code}", lab.gateway(one)) for lab in self.labs for one in lab.analysers]
         return [
+            ("Staff's app", f"{self.api}/app/"),
             ("API", f"{self.api}/docs"),
             ("Dashboard", self._dashboard_link()),
             ("Dagster", f"http://127.0.0.1:{self.ports['dagster']}"),
