@@ -44,7 +44,7 @@ export function Combobox({
   const active = options.some((option) => option.id === chosen) ? chosen : (usual ?? null);
 
   useEffect(() => {
-    if (autoFocus) field.current?.focus();
+    if (autoFocus) setTimeout(() => field.current?.focus()); // a dialog around it opens first
   }, []);
   useEffect(() => {
     setChosen(usual ?? null); // what is chosen stays chosen while more is found
