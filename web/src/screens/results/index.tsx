@@ -156,7 +156,7 @@ export default function Results() {
           columns={columns}
           rows={found.slice(0, SHOWN)}
           rowKey={(line) => line.id}
-          onEdit={enter}
+          onEdit={(line, _column, text) => enter(line, text)}
           onOpen={(line) => setOpened(line.id)}
           rowClass={(line) => (ticked.has(line.id) ? "ticked" : "")}
           onType={(line, text) => {
