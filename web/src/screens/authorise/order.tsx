@@ -84,6 +84,11 @@ export function OrderOf({ of: { order, patient, held }, at, ticked, own, onStand
                 </td>
                 <td>
                   <Reasons of={line.result} />
+                  {line.result.risk !== null && (
+                    <span class="soft">
+                      {t("bench.risk")} <span class="code">{Number(line.result.risk).toFixed(2)}</span>
+                    </span>
+                  )}
                 </td>
                 <td>
                   {own(line) ? (
@@ -94,7 +99,7 @@ export function OrderOf({ of: { order, patient, held }, at, ticked, own, onStand
                 </td>
                 <td>
                   <button type="button" class="quiet" onClick={() => onReject(line)}>
-                    {t("authorise.reject")} <kbd>r</kbd>
+                    {t("authorise.reject")}
                   </button>
                 </td>
               </tr>

@@ -204,7 +204,7 @@ function common(): Column<Line>[] {
       title: t("bench.test"),
       cell: ({ code, test }) => (
         <>
-          <span class="code">{code}</span> <span class="soft">{test?.name}</span>
+          <span class="code">{code}</span> <span class="soft cut">{test?.name}</span>
         </>
       ),
     },
@@ -250,19 +250,27 @@ function enterColumns(wrong: ReadonlyMap<string, string>): Column<Line>[] {
 
 function verifyColumns(ticked: ReadonlySet<string>): Column<Line>[] {
   return [
-    { key: "tick", title: t("bench.ticked"), cell: ({ id }) => (ticked.has(id) ? "✓" : "") },
-    ...common(),
+    { key: "tick", title: <span title={t("bench.ticked")}>✓</span>, cell: ({ id }) => (ticked.has(id) ? "✓" : "") },
+    ...common().slice(0, 2),
+    {
+      key: "test",
+      title: t("bench.test"),
+      cell: ({ code, test }) => (
+        <span class="code" title={test?.name}>
+          {code}
+        </span>
+      ),
+    },
     {
       key: "value",
       title: t("bench.value"),
       numeric: true,
       cell: ({ result }) => (
         <>
-          <Flag flag={result?.flag ?? null} /> <span class="code">{result?.value_text}</span>
+          <Flag flag={result?.flag ?? null} /> <span class="code">{result?.value_text}</span> {result?.unit}
         </>
       ),
     },
-    { key: "unit", title: t("bench.unit"), cell: ({ result }) => result?.unit },
     {
       key: "previous",
       title: t("bench.previous"),
