@@ -1,6 +1,7 @@
 /** What is around every screen: header, navigation, banners, toasts. */
 import { Link, Route, Switch } from "wouter-preact";
 import { Empty } from "../components/empty";
+import { Page } from "../components/page";
 import { Toasts } from "../components/toasts";
 import { t } from "../i18n";
 import { SCREENS } from "../screens";
@@ -51,7 +52,9 @@ export function Shell() {
                 screen.permission === null || may(screen.permission) ? (
                   <LazyScreen key={screen.name} screen={screen} params={params} />
                 ) : (
-                  <Empty title={t("shell.not_permitted", { permission: screen.permission })} />
+                  <Page title={screen.nav ? t(screen.nav.text) : t("shell.find")}>
+                    <Empty title={t("shell.not_permitted", { permission: screen.permission })} />
+                  </Page>
                 )
               }
             </Route>

@@ -28,7 +28,13 @@ export default function Patient({ params }: ScreenProps) {
     [results, orders, tests, language.value],
   );
   if (patient === undefined || !orders || !table) return null;
-  if (patient === null) return <Empty title={t("patient.unknown")}>{t("patient.unknown_hint")}</Empty>;
+  if (patient === null) {
+    return (
+      <Page title={t("register.patient")}>
+        <Empty title={t("patient.unknown")}>{t("patient.unknown_hint")}</Empty>
+      </Page>
+    );
+  }
 
   const chosen = table.rows.find(({ code }) => code === asked) ?? table.rows.find(({ cells }) => cells.size > 1);
   const course = chosen && Array.from(chosen.cells.values(), ({ result }) => result);
