@@ -31,12 +31,18 @@ export function Finder() {
   }, []);
   useEffect(() => {
     // fetched before it is asked for: what is typed right after the keys is meant for it
-    const idle = setTimeout(async () => {
+    const idle = setTimeout(fetchCode, open.value ? 0 : 500);
+    return () => clearTimeout(idle);
+  }, [open.value]);
+  async function fetchCode(): Promise<void> {
+    if (Loaded) return;
+    try {
       const { PatientSearch } = await import("../patients/patient_search");
       setLoaded(() => PatientSearch);
-    }, 500);
-    return () => clearTimeout(idle);
-  }, []);
+    } catch {
+      // no network: it is fetched when it is asked for
+    }
+  }
   if (!open.value || !Loaded) return null;
   const close = () => {
     open.value = false;
