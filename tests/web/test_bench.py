@@ -138,10 +138,10 @@ def test_the_pathologist_authorises_a_batch_rejects_corrects_and_calls(app: App)
 
     held(page, ids["CREA"]).locator("td").last.click(position={"x": 2, "y": 2})
     page.keyboard.press("c")
-    dialog.locator("[name=value]").fill("1.3")
+    dialog.locator("[name=value]").fill("1.25")
     dialog.locator("[name=reason]").select_option("dilution_error")
     dialog.get_by_role("button", name=WORDS["bench.correct"]).click()
-    corrected = page.get_by_role("row").filter(has_text="CREA").filter(has_text="1.3")
+    corrected = page.get_by_role("row").filter(has_text="CREA").filter(has_text="1.25")
     expect(corrected).to_contain_text(WORDS["authorise.own"])
     settled(page)
 
@@ -162,7 +162,7 @@ def test_the_pathologist_authorises_a_batch_rejects_corrects_and_calls(app: App)
     assert [line[:3] + line[4:5] for line in results(app, high.drawn)] == [
         ("BUN", "60", "held", None),
         ("CREA", "3.1", "superseded", None),
-        ("CREA", "1.3", "held", None),
+        ("CREA", "1.25", "held", None),
         ("GLU", "260", "authorised", me),
     ]
     assert [line[2] for line in results(app, critical.drawn)] == ["authorised"]

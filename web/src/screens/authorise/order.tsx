@@ -38,12 +38,13 @@ export function OrderOf({ of: { order, patient, held }, at, ticked, own, onStand
         <table>
           <thead>
             <tr>
-              <th scope="col">{t("bench.ticked")}</th>
+              <th scope="col" title={t("bench.ticked")}>
+                ✓
+              </th>
               <th scope="col">{t("bench.test")}</th>
               <th scope="col" class="numeric">
                 {t("bench.value")}
               </th>
-              <th scope="col">{t("bench.unit")}</th>
               <th scope="col">{t("bench.interval")}</th>
               <th scope="col">{t("bench.previous")}</th>
               <th scope="col">{t("bench.reasons")}</th>
@@ -75,9 +76,8 @@ export function OrderOf({ of: { order, patient, held }, at, ticked, own, onStand
                   </button>
                 </th>
                 <td class="numeric code">
-                  <Flag flag={line.result.flag} /> <strong>{line.result.value_text}</strong>
+                  <Flag flag={line.result.flag} /> <strong>{line.result.value_text}</strong> {line.result.unit}
                 </td>
-                <td>{line.result.unit}</td>
                 <td class="code">{interval(line.result)}</td>
                 <td>
                   <Previous result={line.result} before={line.before} test={line.test} />
