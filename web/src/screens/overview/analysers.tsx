@@ -31,12 +31,14 @@ export function Analysers() {
                 <tr key={analyser.id}>
                   <th scope="row">{may("control:read") ? <Link href="/qc">{analyser.name}</Link> : analyser.name}</th>
                   {may("control:read") && (
-                    <td class="actions">
-                      {[...states].map(([state, tests]) => (
-                        <span key={state}>
-                          <StateFlag state={state} /> {tests}
-                        </span>
-                      ))}
+                    <td>
+                      <div class="actions">
+                        {[...states].map(([state, tests]) => (
+                          <span key={state}>
+                            <StateFlag state={state} /> {tests}
+                          </span>
+                        ))}
+                      </div>
                     </td>
                   )}
                   {may("control:read") && <td class="code">{last_control ? clinicalTime(last_control) : "—"}</td>}
