@@ -45,6 +45,10 @@ FIGURES = (
     Figure("import 300,000 results of history", "importing", "seconds", 60, 20, "s", higher=False),
     Figure("report PDF", "report", "report_median_ms", 100, 30, "ms", higher=False),
     Figure("score one accession of ten results, p99", "score", "score_p99_ms", 10, 3, "ms", higher=False),
+    Figure("staff's app, first load: JS and CSS as they travel", "web", "first_load_kb", 150, 90, "kB", higher=False),
+    Figure(
+        "staff's app, first paint on Fast 3G, processor slowed 4 times", "web", "first_paint_s", 3, 2, "s", higher=False
+    ),
     Figure("`make demo ONCE=1` after installation", DEMO, "seconds", 240, 120, "s", higher=False),
 )
 
