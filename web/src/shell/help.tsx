@@ -37,7 +37,6 @@ const SCREEN_KEYS: Record<string, [string, Key][]> = {
     ["Enter", "help.record"],
     ["Ctrl P", "help.print"],
   ],
-  switch: [["/", "help.search"]],
 };
 
 export function showHelp(): void {

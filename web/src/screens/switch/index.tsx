@@ -1,5 +1,5 @@
 /** The red switch: automatic release off at once, on again only after a second look. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { issue } from "../../commands";
 import { Dialog } from "../../components/dialog";
 import { ChoiceField, SelectField, TextField } from "../../components/fields";
@@ -23,17 +23,6 @@ export default function ReleaseSwitch() {
   const [reason, setReason] = useState(OFF_REASONS[0] ?? "");
   const [sought, setSought] = useState("");
   const [asked, setAsked] = useState<Target | null>(null);
-  const search = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    const pressed = (event: KeyboardEvent) => {
-      const typing = event.target instanceof Element && event.target.closest("input, textarea, select, dialog");
-      if (event.key !== "/" || typing) return;
-      event.preventDefault();
-      search.current?.querySelector("input")?.focus();
-    };
-    addEventListener("keydown", pressed);
-    return () => removeEventListener("keydown", pressed);
-  }, []);
   if (!all || !users) return null;
   const isOff = (one: Target) => Boolean(one.last?.is_off);
   const everyIsOff = all.some((one) => one.target === EVERY && isOff(one));
@@ -58,7 +47,7 @@ export default function ReleaseSwitch() {
             })
           : t("release.on_everywhere")}
       </p>
-      <div class="form switch-form" ref={search}>
+      <div class="form switch-form">
         <TextField
           label={t("switch.search")}
           name="search"
