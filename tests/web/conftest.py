@@ -88,13 +88,14 @@ def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
     raise AssertionError(f"the server did not start: {log.read_text()[-2000:]}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser_process() -> Iterator[Playwright]:
+    """Ends with the module: while it is there, nothing else in the process can run an event loop of its own."""
     with sync_playwright() as playwright:
         yield playwright
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(browser_process: Playwright) -> Iterator[Browser]:
     """The machine's browser; it asks nobody outside."""
     quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
