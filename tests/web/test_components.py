@@ -2,49 +2,21 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
-import statistics
-import threading
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from lims_api.cli.web import npm
 from tests.web.app import App
 from tests.web.conftest import free_port
-
-KEYSTROKES = 60
-PAINTED = """
-() => {
-    const took = [];
-    addEventListener("keydown", (event) => {
-        const began = event.timeStamp;
-        const channel = new MessageChannel();
-        channel.port1.onmessage = () => took.push(performance.now() - began);
-        requestAnimationFrame(() => channel.port2.postMessage(0));  // the first message after a frame: it is painted
-    }, true);
-    window.took = took;
-}
-"""
+from tests.web.keystrokes import PAINTED, parts_page, typed
 
 
 @pytest.fixture(scope="module")
 def components(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The page of `web/tests/page`, built and served."""
-    folder, port = tmp_path_factory.mktemp("page"), free_port()
-    assert npm("run", "--silent", "page", "--", "--outDir", str(folder), "--logLevel", "error") == 0
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_facts: object) -> None:
-            """Nothing."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), functools.partial(Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{port}/"
-    server.shutdown()
-    server.server_close()
+    with parts_page(tmp_path_factory.mktemp("page"), free_port()) as address:
+        yield address
 
 
 @pytest.fixture
@@ -144,22 +116,12 @@ def test_a_keystroke_is_painted_nearly_as_soon_as_in_a_bare_field(page: Page) ->
         "document.body.append(Object.assign(document.createElement('input'), {id: 'bare', ariaLabel: 'bare'}))"
     )
     page.locator("#bare").focus()
-    bare = [_round(page) for _ in range(3)]
+    bare = [typed(page) for _ in range(3)]
     page.evaluate("document.getElementById('bare').remove()")
     at(page, 0, 1)
-    grid = [_round(page) for _ in range(3)]
+    grid = [typed(page) for _ in range(3)]
     print("keystroke to painted, median and p95 in ms, bare and grid:", bare, grid)
     assert min(median for median, _ in grid) < 4 * min(median for median, _ in bare)
-
-
-def _round(page: Page) -> tuple[float, float]:
-    page.evaluate("window.took.length = 0")
-    for number in range(KEYSTROKES):
-        page.keyboard.press("Enter" if number % 5 == 4 else str(number % 10))
-        page.wait_for_timeout(40)
-    took = page.evaluate("window.took")
-    assert len(took) == KEYSTROKES
-    return round(statistics.median(took), 1), round(statistics.quantiles(took, n=20)[-1], 1)
 
 
 def test_scans_that_come_fast_are_taken_in_order_and_the_focus_stays(page: Page, components: str) -> None:
