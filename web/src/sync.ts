@@ -68,7 +68,12 @@ export class Sync {
 
   /** Lead as soon as no other tab does, until told to stop. */
   async lead(signal: AbortSignal): Promise<void> {
-    await navigator.locks.request(`${this.store.name}:sync`, { signal }, () => this.run(signal)).catch(ignoreAbort);
+    try {
+      await navigator.locks.request(`${this.store.name}:sync`, { signal }, () => this.run(signal));
+    } catch (failure) {
+      // told to stop in the middle of an exchange: the store may be gone already
+      if (!signal.aborted) throw failure;
+    }
   }
 
   /** Do not wait for the next turn: a command was made, the network is back, the page is looked at. */
@@ -121,8 +126,4 @@ export class Sync {
       this.#wake = done;
     });
   }
-}
-
-function ignoreAbort(reason: unknown): void {
-  if (!(reason instanceof DOMException && reason.name === "AbortError")) throw reason;
 }

@@ -1,8 +1,8 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { Refused, Unreachable } from "../src/api";
 import { issue } from "../src/commands";
-import { pause, pull, push, stateAfter } from "../src/sync";
+import { pause, pull, push, Sync, stateAfter } from "../src/sync";
 import { newStore, problem, SmallServer, specimen } from "./laboratory";
 
 const body = { accession_number: "26-1", received_at: "2026-11-24T10:00:00+05:30" };
@@ -88,4 +88,21 @@ test("an effect stays until a pull that began after the answer", async () => {
 
   expect(await store.of("specimens").get("s1")).toEqual(server.specimens.get("s1"));
   expect(await store.outbox.count()).toBe(0);
+});
+
+test("told to stop in the middle of an exchange, the loop ends even when its store is gone", async () => {
+  const store = newStore();
+  await store.open();
+  const server = new SmallServer([]);
+  const stop = new AbortController();
+  server.pull = async () => {
+    stop.abort();
+    await store.delete();
+    throw new Unreachable("no answer");
+  };
+  vi.stubGlobal("navigator", {
+    locks: { request: async (_: string, __: object, work: () => Promise<void>) => work() },
+  });
+
+  await expect(new Sync(store, server, "d").lead(stop.signal)).resolves.toBeUndefined();
 });
