@@ -24,6 +24,7 @@ from lims_api.qc.models import ControlTarget
 from lims_api.results import calls
 from lims_api.results import service as results
 from lims_api.results.models import CallOutcome, Result, SwitchScope
+from lims_api.sync import working_set
 from lims_api.sync.commands import COMMANDS
 from tests.factories import organization, staff
 from tests.integration.laboratory import RESTRICTED, Laboratory, message
@@ -448,7 +449,8 @@ def test_what_changes_while_the_first_load_is_fetched_comes_behind_its_pages(
 def test_every_patient_that_is_sent_is_logged_as_read_by_whom(everything: Laboratory) -> None:
     lab, user_id = everything, uuid7()
     store = filled(lab, lab.someone(*ALL, user_id=user_id))
-    told = set(store.of("patients")) | {one["patient_id"] for one in store.of("results").values()}
+    of_patients = [*store.of("orders").values(), *store.of("specimens").values(), *store.of("results").values()]
+    told = set(store.of("patients")) | {one["patient_id"] for one in of_patients}
     measured = lab.measure()
     store.pull()
 
@@ -513,7 +515,10 @@ def test_orders_and_results_stand_in_the_store_as_the_tables_have_them(everythin
         for order in session.query(Order):
             if str(order.id) in store.of("orders"):
                 assert store.of("orders")[str(order.id)]["order_number"] == order.order_number
-        for result in session.query(Result):
+        held = Result.patient_id.in_(list(store.of("patients"))), Result.available_at > working_set.since()
+        compared = session.query(Result).where(*held).all()
+        assert len(compared) == len(store.of("results")) > 0
+        for result in compared:
             document = store.of("results")[str(result.id)]
             assert document["value"] == (None if result.value is None else str(result.value))
             assert (document["status"], document["version"]) == (result.status, result.version)
