@@ -87,12 +87,12 @@ export async function sendAgain(store: Store, id: string): Promise<void> {
   });
 }
 
-/** The oldest commands that are due, at most `limit`, marked as sent. None overtakes one that is not due. */
+/** The commands that are due, at most `limit`, marked as sent: urgent ones first, then the oldest up to one not due. */
 export async function take(store: Store, limit: number, now: number = Date.now()): Promise<Command[]> {
   return store.transaction("rw", store.outbox, async () => {
-    const waiting = await store.outbox.where({ state: "waiting" }).sortBy("seq");
-    const later = waiting.findIndex((command) => command.send_after > now);
-    const due = waiting.slice(0, later < 0 ? limit : Math.min(later, limit));
+    const { urgent, others } = await lanes(store);
+    const later = others.findIndex((command) => command.send_after > now);
+    const due = [...urgent, ...others.slice(0, later < 0 ? limit : later)].slice(0, limit);
     for (const command of due) {
       command.attempts += 1;
       await store.outbox.update(command.seq, { attempts: command.attempts });
@@ -103,8 +103,15 @@ export async function take(store: Store, limit: number, now: number = Date.now()
 
 /** When the next command is due, milliseconds, or undefined when none waits. */
 export async function nextDue(store: Store): Promise<number | undefined> {
+  const { urgent, others } = await lanes(store);
+  return (urgent[0] ?? others[0])?.send_after;
+}
+
+/** What waits, in order: what is urgent, which nothing holds up, and the rest, of which none overtakes another. */
+async function lanes(store: Store): Promise<{ urgent: Command[]; others: Command[] }> {
   const waiting = await store.outbox.where({ state: "waiting" }).sortBy("seq");
-  return waiting[0]?.send_after;
+  const isUrgent = (command: Command) => Boolean(definition(command.name).isUrgent);
+  return { urgent: waiting.filter(isUrgent), others: waiting.filter((command) => !isUrgent(command)) };
 }
 
 /** Keep the server's answers. A refusal takes its effect back; 401 and 5xx are no answers to the command. */

@@ -22,7 +22,6 @@ test("every command has a permission and waits only where it can be undone", () 
   const waiting = Object.entries(COMMANDS).filter(([, { undoSeconds }]) => undoSeconds > 0);
   expect(waiting.map(([name]) => name).sort()).toEqual([
     "parked.set_aside",
-    "release.switch",
     "results.authorise",
     "results.correct",
     "results.reject",

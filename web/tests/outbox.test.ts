@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { issue, UNDO_SECONDS } from "../src/commands";
-import { acknowledge, bringIn, sendAgain, settle, take, undo } from "../src/outbox";
+import { acknowledge, bringIn, nextDue, sendAgain, settle, take, undo } from "../src/outbox";
 import type { Store } from "../src/store/database";
 import { pull, push } from "../src/sync";
 import { documents, newStore, order, problem, result, SmallServer, specimen } from "./laboratory";
@@ -67,6 +67,26 @@ describe("a command", () => {
     await receive(2);
 
     expect(await take(store, 10)).toEqual([]);
+  });
+
+  test("that stops automatic release overtakes what waits, and is sent at once", async () => {
+    const waits = await reject(1);
+    const off = await issue(store, "release.switch", { scope: "test", target: "K", off: true, reason: "other" });
+
+    expect(await nextDue(store)).toBe(off.send_after);
+    expect(off.send_after).toBe(Date.parse(off.made_at));
+    expect(await take(store, 10)).toMatchObject([{ id: off.id }]);
+    await settle(store, [{ id: off.id, status: 200, reply: {} }]);
+    expect(await nextDue(store)).toBe(waits.send_after);
+  });
+
+  test("of the switch never overtakes another of the switch", async () => {
+    await reject(1);
+    const turned = { scope: "test", target: "K", reason: "other" } as const;
+    const made = [];
+    for (const off of [true, false, true]) made.push(await issue(store, "release.switch", { ...turned, off }));
+
+    expect((await take(store, 2)).map(({ id }) => id)).toEqual(made.slice(0, 2).map(({ id }) => id));
   });
 });
 

@@ -18,6 +18,8 @@ export interface Definition<Body, Hints = null> {
   permission: string;
   /** How long it waits here, and can be undone. */
   undoSeconds: number;
+  /** Safety: it overtakes everything that waits but others of its kind. Only for what stands for itself. */
+  isUrgent?: true;
   /** The documents that the effect looks at. */
   touches(body: Body, hints: Hints): Reference[];
   /**

@@ -1,6 +1,6 @@
 import type { components } from "../generated/api";
 import type { ControlTarget, Switch } from "../store/documents";
-import { type Definition, UNDO_SECONDS, written } from "./definition";
+import { type Definition, written } from "./definition";
 
 export type RecordControl = components["schemas"]["ControlIn"];
 export type SetSwitch = components["schemas"]["SwitchIn"];
@@ -39,10 +39,11 @@ export const controlsRecord: Definition<RecordControl> = {
   },
 };
 
-/** Automatic release off, or on again. */
+/** Automatic release off, or on again. Off is never late: it overtakes, and the other way is asked for twice. */
 export const releaseSwitch: Definition<SetSwitch> = {
   permission: "release:switch",
-  undoSeconds: UNDO_SECONDS,
+  undoSeconds: 0,
+  isUrgent: true,
   touches: (body) => [{ kind: "switches", where: { id: `${body.scope}:${body.target}` } }],
   effect: (_found, body, made) => {
     const set: Switch = {

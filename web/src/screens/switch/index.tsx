@@ -4,9 +4,9 @@ import { issue } from "../../commands";
 import { Dialog } from "../../components/dialog";
 import { ChoiceField, SelectField, TextField } from "../../components/fields";
 import { Page } from "../../components/page";
-import { toastWithUndo } from "../../components/toasts";
 import { t, tCode } from "../../i18n";
 import { clinicalTime } from "../../i18n/format";
+import { useSyncState } from "../../shell/status";
 import type { User } from "../../store/documents";
 import { useLive, useStore } from "../../store/live";
 import "./switch.css";
@@ -20,6 +20,7 @@ export default function ReleaseSwitch() {
   const all = useLive((store) => targets(store, every), [every]);
   const users = useLive((store) => store.of("users").toArray());
   const store = useStore();
+  const isUnheard = useSyncState() !== "online";
   const [reason, setReason] = useState(OFF_REASONS[0] ?? "");
   const [sought, setSought] = useState("");
   const [asked, setAsked] = useState<Target | null>(null);
@@ -31,8 +32,7 @@ export default function ReleaseSwitch() {
     .sort((one, other) => Number(isOff(other)) - Number(isOff(one)));
 
   async function turn({ scope, target }: Target, off: boolean, why: string): Promise<void> {
-    const command = await issue(store, "release.switch", { scope, target, off, reason: why });
-    toastWithUndo(store, command, t("command.release.switch"));
+    await issue(store, "release.switch", { scope, target, off, reason: why });
   }
 
   return (
@@ -47,6 +47,9 @@ export default function ReleaseSwitch() {
             })
           : t("release.on_everywhere")}
       </p>
+      {isUnheard && all.some((one) => isOff(one) && one.last?.pending) && (
+        <p class="banner wrong">{t("switch.not_sent")}</p>
+      )}
       <div class="form switch-form">
         <TextField
           label={t("switch.search")}
@@ -84,6 +87,7 @@ export default function ReleaseSwitch() {
                   <span class={isOff(one) ? "flag rejected" : "flag accepted"}>
                     {t(isOff(one) ? "switch.off" : "switch.on")}
                   </span>
+                  {one.last?.pending && <span class="hint"> {t("bench.pending")}</span>}
                   {everyIsOff && !isOff(one) && <span class="hint"> {t("switch.off_above")}</span>}
                 </td>
                 <td class="hint">{one.last ? history(one.last, users) : "—"}</td>
