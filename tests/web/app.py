@@ -22,11 +22,11 @@ def texts(language: str = "en") -> dict[str, str]:
     return {key: text if isinstance(text, str) else text["text"] for key, text in found.items()}
 
 
-class App:
-    """One browser of one person. `page` is Playwright's."""
+class Visit:
+    """One browser of one person at the laboratory `code`, whose passwords lie in `secrets`. `page` is Playwright's."""
 
-    def __init__(self, chromium: Browser, address: str, lab: Laboratory, **options: Any) -> None:
-        self._chromium, self.address, self.lab = chromium, address, lab
+    def __init__(self, chromium: Browser, address: str, code: str, secrets: Path, **options: Any) -> None:
+        self._chromium, self.address, self.code, self.secrets = chromium, address, code, secrets
         self.errors: list[str] = []
         self.page = self._open(**options)
 
@@ -52,12 +52,12 @@ class App:
         self.page.context.close()
 
     def password(self, username: str) -> str:
-        return (self.lab.secrets / f"{username}.password").read_text().strip()
+        return (self.secrets / f"{username}.password").read_text().strip()
 
     def fill_in(self, username: str, password: str, organization: str | None = None) -> None:
         """The form of the sign-in screen, and its button."""
         self.page.goto(f"{self.address}/app/")
-        self.page.locator("[name=organization]").fill(organization or self.lab.code)
+        self.page.locator("[name=organization]").fill(organization or self.code)
         self.page.locator("[name=username]").fill(username)
         self.page.locator("[name=password]").fill(password)
         self.page.locator("button[type=submit]").click()
@@ -86,3 +86,11 @@ class App:
             for one in found["violations"]
             for node in one["nodes"]
         ]
+
+
+class App(Visit):
+    """The same at the tests' laboratory, which is there to be looked into."""
+
+    def __init__(self, chromium: Browser, address: str, lab: Laboratory) -> None:
+        super().__init__(chromium, address, lab.code, lab.secrets)
+        self.lab = lab
