@@ -23,6 +23,7 @@ STEPS: dict[str, tuple[list[str], dict[str, str]]] = {
     "the core on Debian's PostgreSQL 15": (CORE, {"LIMS_PG_BIN": str(DEBIAN)}),
     "marts on DuckDB": (["tests/integration/pipelines/test_portability.py"], {}),
     "100,000 results re-derived from their bytes": (["tests/proof/lineage.py"], {}),
+    "each role's day against the running demonstration": (["tests/proof/days.py"], {}),
 }
 
 
@@ -42,7 +43,7 @@ def main() -> int:
         else:
             print(f"proving: {name} …", flush=True)
             started = time.monotonic()
-            command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadgroup", *tests]
+            command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadgroup", "-rP", *tests]
             passed = subprocess.run(command, cwd=ROOT, env=os.environ | environment, check=False).returncode == 0
             failed |= not passed
             if passed:

@@ -9,9 +9,9 @@ export interface Stages {
   to_receive: number;
   /** Specimens that are here, with a test that has no result. */
   to_measure: number;
-  /** Held results that nobody has validated. */
+  /** Held results that no second pair of eyes has seen. */
   to_verify: number;
-  /** Validated results that wait for the pathologist. */
+  /** Held results, verified or not: what the pathologist's screen lists. */
   to_authorise: number;
   /** Parked values. */
   to_resolve: number;
@@ -40,7 +40,7 @@ export async function stages(store: Store): Promise<Stages> {
     to_receive: collected,
     to_measure: received.filter((id) => unmeasured.has(id)).length,
     to_verify: held.filter((one) => one.verified_at === null).length,
-    to_authorise: held.filter((one) => one.verified_at !== null).length,
+    to_authorise: held.length,
     to_resolve: parked,
   };
 }

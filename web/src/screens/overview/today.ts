@@ -2,6 +2,7 @@
 import { businessDay } from "../../i18n/format";
 import type { Store } from "../../store/database";
 import type { Analyser } from "../../store/documents";
+import { toCall } from "../calls/waiting";
 import { type State, stateOf } from "../qc/state";
 
 export interface Today {
@@ -14,11 +15,10 @@ export interface Today {
 }
 
 export async function today(store: Store): Promise<Today> {
-  const [orders, specimens, critical, informed, authorised] = await Promise.all([
+  const [orders, specimens, calls, authorised] = await Promise.all([
     store.of("orders").where({ status: "placed" }).toArray(),
     store.of("specimens").where({ status: "received" }).toArray(),
-    store.of("results").where("flag").anyOf("critical_low", "critical_high").toArray(),
-    store.of("critical_calls").toArray(),
+    toCall(store),
     store.of("results").where("authorised_at").above(dayBefore()).toArray(),
   ]);
   const open = new Set(
@@ -27,12 +27,11 @@ export async function today(store: Store): Promise<Today> {
   const [oldest] = specimens
     .filter(({ id, received_at }) => open.has(id) && received_at !== null)
     .sort((one, other) => Date.parse(one.received_at ?? "") - Date.parse(other.received_at ?? ""));
-  const told = new Set(informed.filter(({ outcome }) => outcome === "informed").map(({ result_id }) => result_id));
   const day = businessDay();
   const released = authorised.filter((one) => one.authorised_at && businessDay(one.authorised_at) === day);
   return {
     oldest: oldest ? { accession: oldest.accession_number, since: oldest.received_at ?? "" } : null,
-    calls: critical.filter(({ id, status }) => (status === "held" || status === "authorised") && !told.has(id)).length,
+    calls: calls.length,
     released: released.length,
     automatic: released.filter((one) => one.is_automatic).length,
   };

@@ -158,7 +158,7 @@ export default function Results() {
           rowKey={(line) => line.id}
           onEdit={(line, _column, text) => enter(line, text)}
           onOpen={(line) => setOpened(line.id)}
-          rowClass={(line) => (ticked.has(line.id) ? "ticked" : "")}
+          rowClass={(line) => `${stage}${ticked.has(line.id) ? " ticked" : ""}`}
           onType={(line, text) => {
             typing.value = text === null ? null : { line, text };
           }}

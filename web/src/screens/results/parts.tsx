@@ -8,9 +8,9 @@ import "./results.css";
 
 export function Person({ patient }: { patient: Patient | undefined }) {
   return (
-    <>
-      {patient?.name ?? "—"} <span class="code soft">{patient?.uhid}</span>
-    </>
+    <span class="whose">
+      <span>{patient?.name ?? "—"}</span> <span class="code soft">{patient?.uhid}</span>
+    </span>
   );
 }
 
