@@ -19,11 +19,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from ingest.virtual_lab.messages import PatientMessage, SentResult, rendered
@@ -115,11 +117,12 @@ def _running(folders: pytest.TempPathFactory) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def picture(page: Page, name: str, *, whole: bool = False) -> None:
-    """What is seen now, kept under `docs/`."""
+def picture(page: Page, name: str) -> None:
+    """What is seen now, kept under `docs/` in few colours."""
     PICTURES.mkdir(exist_ok=True)
     page.evaluate("document.fonts.ready")
-    page.screenshot(path=PICTURES / f"{name}.png", full_page=whole)
+    seen = Image.open(BytesIO(page.screenshot()))
+    seen.quantize(128).save(PICTURES / f"{name}.png", optimize=True)
 
 
 def go(page: Page, text: dict[str, str], screen: str) -> None:
