@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 from lims_api.catalogue import service as catalogue
 from lims_api.catalogue.schemas import DefinitionIn, PanelIn
 from lims_api.core.clock import utc_now
+from lims_api.core.i18n import Language
 from lims_api.orders import service as orders
 from lims_api.orders.schemas import OrderIn
 from lims_api.specimens import service as specimens
@@ -313,6 +314,14 @@ def test_a_patient_s_results_stand_beside_those_before(app: App, counter: Labora
     page.emulate_media(media="print")
     assert page.locator(".cumulative").is_visible()
     assert not page.locator(".orders-of").is_visible()
+
+
+def test_a_report_is_offered_in_the_languages_that_reports_are_written_in(app: App) -> None:
+    page = app.sign_in("reception", "/register")
+
+    offered = page.locator("[name=language] option").evaluate_all("all => all.map(one => one.value)")
+
+    assert offered == ["", *(str(one) for one in Language)]
 
 
 def test_the_patient_s_page_fits_on_a_phone(app: App, counter: Laboratory) -> None:

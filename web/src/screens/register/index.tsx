@@ -23,6 +23,8 @@ import { TestPicker } from "./test_picker";
 import "./register.css";
 
 const PRIORITIES = ["routine", "urgent", "stat"] as const;
+/** Reports are written in fewer languages than the app. */
+const REPORTED_IN: readonly NonNullable<PlaceOrder["language"]>[] = ["en", "hi"];
 
 export default function Register() {
   const store = useStore();
@@ -151,7 +153,10 @@ export default function Register() {
                 label={t("register.language")}
                 name="language"
                 value={language}
-                options={[["", t("register.language_usual")], ...Object.entries(LANGUAGES)]}
+                options={[
+                  ["", t("register.language_usual")],
+                  ...REPORTED_IN.map((one): [string, string] => [one, LANGUAGES[one]]),
+                ]}
                 onChange={(event) => setLanguage(event.currentTarget.value)}
               />
               <SelectField
