@@ -112,7 +112,7 @@ def _running(folders: pytest.TempPathFactory) -> Iterator[Path]:
         assert READY in log.read_text(), log.read_text()[-3_000:]
         yield folder / "var"
     finally:
-        demo.send_signal(signal.SIGINT)
+        demo.send_signal(signal.SIGTERM)
         demo.wait(120)
         shutil.rmtree(folder, ignore_errors=True)
 
