@@ -13,6 +13,7 @@ import type { Result, Test } from "../../store/documents";
 import { useLive, useStore } from "../../store/live";
 import { may } from "../../store/permissions";
 import { check } from "./check";
+import { Evidence } from "./evidence";
 import { Previous, Reasons } from "./parts";
 
 type Mismatch = components["schemas"]["Mismatch"];
@@ -65,16 +66,12 @@ export function Detail({ result, before, test, correcting = false, onClose }: Pr
         </Fact>
         {result.risk !== null && (
           <Fact text={t("bench.risk")}>
-            <span class="code">{result.risk}</span>
+            <span class="code">{Number(result.risk).toFixed(2)}</span>
           </Fact>
         )}
         {Object.keys(result.evidence).length > 0 && (
           <Fact text={t("bench.evidence")}>
-            {Object.entries(result.evidence).map(([name, found]) => (
-              <div key={name} class="code">
-                {name}: {typeof found === "object" ? JSON.stringify(found) : String(found)}
-              </div>
-            ))}
+            <Evidence of={result.evidence} />
           </Fact>
         )}
         <Fact text={t("bench.entered_by")}>
