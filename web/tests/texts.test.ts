@@ -83,6 +83,13 @@ test("the catalogues are in the order of their keys, so that two people's texts 
   }
 });
 
+test("a form for one names its count: in some languages it is the form for none, too", () => {
+  const zero = languages.filter((language) => new Intl.PluralRules(language).select(0) === "one");
+  expect(zero).toEqual(expect.arrayContaining(["hi", "bn", "kn"]));
+  const forms = Object.entries(english).filter(([key]) => key.endsWith("_one"));
+  expect(forms.filter(([, text]) => !placeholders(text).includes("count"))).toEqual([]);
+});
+
 test("a reviewed clinical text stands alone, a missing one is in English", () => {
   const reviewed = { text: "अधिक", status: "reviewed" as const, by: "A. Example", on: "2026-11-24" };
   expect(said({ "flag.high": reviewed }, "flag.high")).toBe("अधिक");
