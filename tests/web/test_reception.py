@@ -16,6 +16,7 @@ from lims_api.core.i18n import Language
 from lims_api.orders import service as orders
 from lims_api.orders.schemas import OrderIn
 from lims_api.specimens import service as specimens
+from lims_api.specimens.models import RejectionReason
 from tests.integration.laboratory import Laboratory, Person
 from tests.web.app import PHONE, App, texts
 
@@ -288,6 +289,46 @@ def test_the_technician_rejects_with_one_key_and_can_take_it_back(app: App, coun
     assert eventually(counter, found, drawn.accession, counter.organization_id) == [("haemolysed",)]
     scan(page, drawn.accession)
     expect(page.locator(".verdict.refused")).to_contain_text(drawn.accession)
+
+
+@pytest.mark.req("1.1.1")
+def test_the_scans_of_a_sitting_are_there_after_another_screen_and_those_refused_are_said(
+    app: App, counter: Laboratory
+) -> None:
+    good, bad = (counter.draw("GLU", receive=False) for _ in range(2))
+    page = app.sign_in("technician", "/receive")
+    for drawn in (good, bad):
+        expect(page.get_by_role("button", name=f"{T['receive.reject']} {drawn.accession}")).to_be_visible()
+    page.context.set_offline(True)
+    for number in (good.accession, bad.accession, "NOBODY-2"):
+        scan(page, number)
+        expect(page.locator(".verdict")).to_contain_text(number)
+    with counter.session("technician") as session:
+        specimens.reject(session, bad.accession, reason=RejectionReason.CLOTTED, rejected_at=utc_now())
+    page.context.set_offline(False)
+    line = {number: page.locator(".scans tr", has_text=number) for number in (good.accession, bad.accession)}
+    expect(line[bad.accession]).to_contain_text("already rejected", timeout=20_000)
+    expect(line[good.accession]).to_contain_text(T["receive.state.received"], timeout=20_000)
+
+    page.locator(".status a", has_text=T["status.refused_one"].format(count=1)).click()
+    page.get_by_role("button", name=T["outbox.acknowledge"]).click()
+    expect(page.locator(".card.wrong")).to_have_count(0)
+    page.get_by_role("link", name=T["nav.receive"]).click()
+
+    expect(page.get_by_role("heading", name=T["receive.sitting_other"].format(count=3))).to_be_visible()
+    expect(page.locator(".scans tr")).to_have_count(3)
+    expect(page.locator(".scans tr.refused")).to_have_count(2)
+    expect(line[good.accession].locator(".state-of")).to_have_text(T["receive.state.received"])
+    expect(line[bad.accession]).to_contain_text(f"{T['receive.state.refused']} {T['receive.refused_read']}")
+    expect(page.locator(".scans tr", has_text="NOBODY-2").locator(".state-of")).to_have_text(T["receive.state.refused"])
+    scan(page, good.accession)
+    expect(page.locator(".scans tr")).to_have_count(4)
+    page.get_by_role("link", name=T["nav.settings"]).click()
+    page.get_by_role("button", name=T["settings.sign_out"]).click()
+    expect(page.locator("[name=password]")).to_be_visible()
+    app.fill_in("technician", app.password("technician"))
+    page.get_by_role("link", name=T["nav.receive"]).click()
+    expect(page.locator(".scans tr")).to_have_count(0)
 
 
 def test_a_patient_s_results_stand_beside_those_before(app: App, counter: Laboratory) -> None:

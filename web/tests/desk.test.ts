@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { cap, containers, waiting } from "../src/screens/collect/containers";
 import { cumulative } from "../src/screens/patient/cumulative";
+import { standing } from "../src/screens/receive/sitting";
 import { fitting, items, sum } from "../src/screens/register/choice";
 import type { Panel, Test } from "../src/store/documents";
 import { order, result } from "./laboratory";
@@ -141,4 +142,15 @@ test("results stand beside those before, newest version first, with the change",
   expect(glucose?.cells.get("o1")).toMatchObject({ delta: null, result: { value_text: "100" } });
   expect(glucose?.cells.get("o2")).toMatchObject({ delta: 50, isBeyond: true });
   expect(table.rows.find(({ code }) => code === "HGB")?.cells.get("o2")).toMatchObject({ delta: null });
+});
+
+test("a scan whose refusal was read elsewhere does not count as received", () => {
+  const scan = { key: 0, code: "26-1", at: 0, command: "c", received_at: "2026-11-24T09:00:00.123Z" };
+  const ours = { status: "received", received_at: "2026-11-24T14:30:00.123000+05:30" };
+  expect(standing(scan, undefined, ours)).toBe("received");
+  expect(standing(scan, undefined, { status: "received", received_at: "2026-11-24T08:00:00Z" })).toBe("refused");
+  expect(standing(scan, undefined, { status: "collected", received_at: null })).toBe("refused");
+  expect(standing(scan, undefined, { status: "rejected", received_at: null })).toBe("refused");
+  expect(standing(scan, undefined, { ...ours, status: "rejected" })).toBe("rejected");
+  expect(standing(scan, undefined, undefined)).toBeNull();
 });

@@ -13,22 +13,14 @@ import { may } from "../../store/permissions";
 import { wake } from "../../store/session";
 import { lookUp } from "./booking";
 import { Reject } from "./reject";
+import { type Scan, sitting, standing } from "./sitting";
 import "./receive.css";
-
-interface Scan {
-  key: number;
-  code: string;
-  at: number;
-  /** The command that received it, or why it was not received. */
-  command?: string;
-  refusal?: string;
-}
 
 const EXPECTED = 30;
 
 export default function Receive() {
   const store = useStore();
-  const [scans, setScans] = useState<Scan[]>([]);
+  const scans = sitting(store).value;
   const [rejecting, setRejecting] = useState<string>();
   const expected = useLive((one) => one.of("specimens").where({ status: "collected" }).toArray());
   const patients = useLive(async (one) => new Map((await one.of("patients").toArray()).map((each) => [each.id, each])));
@@ -41,7 +33,7 @@ export default function Receive() {
     const received_at = new Date().toISOString();
     const command = await issue(store, "specimens.receive", { accession_number: number, received_at });
     const name = (await store.of("patients").get(specimen.patient_id))?.name ?? "";
-    noted({ code: number, command: command.id });
+    noted({ code: number, command: command.id, received_at });
     return { accepted: true, text: t("receive.received", { number, name, container: specimen.container }) };
   }
 
@@ -59,8 +51,9 @@ export default function Receive() {
     return null;
   }
 
-  function noted(scan: Pick<Scan, "code" | "command" | "refusal">): Verdict {
-    setScans((before) => [{ ...scan, at: Date.now(), key: before.length }, ...before]);
+  function noted(scan: Omit<Scan, "at" | "key">): Verdict {
+    const before = sitting(store).value;
+    sitting(store).value = [{ ...scan, at: Date.now(), key: before.length }, ...before];
     return { accepted: !scan.refusal, text: scan.refusal ?? "" };
   }
 
@@ -146,19 +139,20 @@ interface LineProps {
 
 /** One scan, as it stands now: the server may have said no since. */
 function Line({ scan, patients, onReject }: LineProps) {
-  const specimen = useLive(
-    (store) => store.of("specimens").where({ accession_number: scan.code }).first(),
-    [scan.code],
+  const found = useLive(
+    async (store) => ({
+      command: scan.command ? await store.outbox.get({ id: scan.command }) : undefined,
+      specimen: await store.of("specimens").where({ accession_number: scan.code }).first(),
+    }),
+    [scan],
   );
-  const command = useLive(
-    async (store) => (scan.command ? store.outbox.get({ id: scan.command }) : undefined),
-    [scan.command],
-  );
-  const problem = command?.problem;
-  const refusal = scan.refusal ?? (problem && `${problem.title}. ${problem.detail}`);
-  const state = refusal ? "refused" : specimen?.status === "rejected" ? "rejected" : command ? "waiting" : "received";
+  const specimen = found?.specimen;
+  const problem = found?.command?.problem;
+  const state = found ? standing(scan, found.command, specimen) : null;
+  const said = scan.refusal ?? (problem && `${problem.title}. ${problem.detail}`);
+  const refusal = state === "refused" && (said ?? t("receive.refused_read"));
   return (
-    <tr class={refusal ? "refused" : ""}>
+    <tr class={state === "refused" ? "refused" : ""}>
       <td class="code">{clock(scan.at)}</td>
       <th scope="row" class="code">
         {scan.code}
@@ -168,9 +162,11 @@ function Line({ scan, patients, onReject }: LineProps) {
       </td>
       <td>{specimen?.container}</td>
       <td>
-        <span class={`state-of ${state}`}>{tCode("receive.state", state)}</span> {refusal}
+        {state && <span class={`state-of ${state}`}>{tCode("receive.state", state)}</span>} {refusal}
       </td>
-      <td class="numeric">{!refusal && specimen && <RejectButton specimen={specimen} onReject={onReject} />}</td>
+      <td class="numeric">
+        {state !== "refused" && specimen && <RejectButton specimen={specimen} onReject={onReject} />}
+      </td>
     </tr>
   );
 }
