@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 from playwright.sync_api import Page, expect
+from pypdf import PdfReader
 
 from lims_api.catalogue import service as catalogue
 from lims_api.catalogue.schemas import DefinitionIn, PanelIn
@@ -289,6 +294,86 @@ def test_the_technician_rejects_with_one_key_and_can_take_it_back(app: App, coun
     assert eventually(counter, found, drawn.accession, counter.organization_id) == [("haemolysed",)]
     scan(page, drawn.accession)
     expect(page.locator(".verdict.refused")).to_contain_text(drawn.accession)
+
+
+STAYS_OPEN = "() => { window.printed = 0; window.print = () => { window.printed += 1; }; }"
+"""As while the print dialog is open: what would be printed stays."""
+SHOWN = """
+() => [...document.body.children].filter((part) => part.getClientRects().length > 0).map((part) => part.className)
+"""
+CUT = """
+(label) => {
+    const paper = label.getBoundingClientRect();
+    return [...label.children].map((part) => part.getBoundingClientRect()).filter(
+        (box) => box.bottom > paper.bottom || box.left < paper.left || box.right > paper.right
+    ).length;
+}
+"""
+
+
+@pytest.mark.req("3.2.1")
+def test_a_label_for_each_container_is_printed_and_nothing_else(app: App, counter: Laboratory, tmp_path: Path) -> None:
+    name = "MEENAKSHISUNDARAM THIRUNAVUKKARASU"
+    order = place(counter, counter.person(name=name, sex="female"), counter.site_id, "GLU", "HGB")
+    page = app.sign_in("reception", "/collect")
+    page.evaluate(STAYS_OPEN)
+    page.locator(".order", has_text=name).click()
+    page.get_by_role("button", name=T["collect.confirm"]).click()
+    page.get_by_role("button", name=T["collect.print"]).click()
+
+    labels = page.locator(".printed .label")
+    expect(labels).to_have_count(2)
+    accessions = [
+        str(number)
+        for (number,) in counter.rows(
+            "select accession_number from lims.specimens where order_id = %s order by accession_number", order
+        )
+    ]
+    assert page.evaluate("window.printed") == 1
+    page.emulate_media(media="print")
+    assert page.evaluate(SHOWN) == ["printed"]
+    page.set_viewport_size({"width": 181, "height": 200})  # 48 mm: the label's page without its margins
+    assert [label.evaluate(CUT) for label in labels.all()] == [0, 0]
+    printed = tmp_path / "labels.pdf"
+    page.pdf(path=printed, prefer_css_page_size=True)
+    sheets = PdfReader(printed).pages
+    assert [tuple(round(float(side) / 72 * 25.4) for side in sheet.mediabox[2:]) for sheet in sheets] == [(50, 25)] * 2
+    words = [sheet.extract_text() for sheet in sheets]
+    for accession, text in zip(accessions, words, strict=True):
+        assert accession in text
+        assert T["collect.today"] not in text
+    assert sorted(scanned(printed, tmp_path)) == accessions
+    page.emulate_media(media="screen")
+    expect(labels).to_have_count(0)  # taken away after it was printed
+    expect(page.get_by_role("button", name=T["collect.print"])).to_be_visible()
+
+
+def scanned(printed: Path, folder: Path) -> list[str]:
+    """What a reader finds on a print, one code a page."""
+    if not (draw := shutil.which("pdftoppm")) or not (read := shutil.which("zbarimg")):
+        pytest.skip("pdftoppm and zbarimg are not installed: apt install poppler-utils zbar-tools")
+    subprocess.run([draw, "-r", "300", "-png", printed, folder / "label"], check=True)
+    pictures = sorted(folder.glob("label*.png"))
+    found = subprocess.run([read, "-q", "--raw", *pictures], capture_output=True, check=True, text=True)
+    return found.stdout.split()
+
+
+def test_a_printed_screen_fills_the_paper_in_black_on_white(app: App, counter: Laboratory) -> None:
+    person = counter.person(name="Sarojini Paper")
+    counter.measure("GLU", "CREA", person=person)
+    app.again(color_scheme="dark")
+    page = app.sign_in("pathologist", f"/patients/{person.id}")
+    page.locator(".cumulative").wait_for()
+    assert page.evaluate("document.fonts.ready.then(() => getComputedStyle(document.body).color)") != "rgb(0, 0, 0)"
+
+    page.emulate_media(media="print")
+
+    width = page.evaluate("document.querySelector('main').getBoundingClientRect().width")
+    assert width == page.evaluate("document.documentElement.clientWidth")
+    colours = "[...document.querySelectorAll('.cumulative :is(th, td)')].map((cell) => getComputedStyle(cell).color)"
+    luminous = [max(map(int, re.findall(r"\d+", colour)[:3])) for colour in page.evaluate(colours)]
+    assert luminous
+    assert max(luminous) < 0x80
 
 
 @pytest.mark.req("1.1.1")
