@@ -22,6 +22,24 @@ def texts(language: str = "en") -> dict[str, str]:
     return {key: text if isinstance(text, str) else text["text"] for key, text in found.items()}
 
 
+FORGET = """
+async ([kind, id, field]) => {
+    const done = (request) => new Promise((yes, no) => {
+        request.onsuccess = () => yes(request.result);
+        request.onerror = () => no(request.error);
+    });
+    const [{ name }] = (await indexedDB.databases()).filter((one) => one.name.startsWith("nidan"));
+    const database = await done(indexedDB.open(name));
+    const table = (wanted, mode) => database.transaction(wanted, mode).objectStore(wanted);
+    const isPulled = async () => (await done(table("meta").get("sync")))?.value.synced_at > performance.timeOrigin;
+    while (!(await isPulled())) await new Promise((yes) => setTimeout(yes, 20));  // or it would be pulled once more
+    const documents = table(kind, "readwrite");
+    await done(documents.put({ ...(await done(documents.get(id))), [field]: null }));
+    database.close();
+}
+"""
+
+
 class Visit:
     """One browser of one person at the laboratory `code`, whose passwords lie in `secrets`. `page` is Playwright's."""
 
@@ -70,6 +88,12 @@ class Visit:
             self.page.goto(f"{self.address}/app{path}")
         expect(self.page.locator("main h1")).to_be_visible()
         return self.page
+
+    def forget(self, kind: str, document_id: str, field: str) -> None:
+        """A device that does not know this field of a document: what its screen would prevent, it now tries."""
+        self.page.evaluate(FORGET, [kind, document_id, field])
+        self.page.reload()
+        expect(self.page.locator("main h1")).to_be_visible()
 
     def violations(self) -> list[str]:
         """What axe finds wrong with what is shown, one line each."""
