@@ -132,11 +132,9 @@ function Identity({ id }: { id: string }) {
           <tbody>
             {found.map(({ field, stated, registered }) => (
               <tr key={field}>
-                <th scope="row" class="code">
-                  {field}
-                </th>
-                <td>{stated ?? "—"}</td>
-                <td>{registered ?? "—"}</td>
+                <th scope="row">{tCode("bench.identity", field)}</th>
+                <td>{field === "sex" && stated ? tCode("bench.sex", stated) : (stated ?? "—")}</td>
+                <td>{field === "sex" && registered ? tCode("bench.sex", registered) : (registered ?? "—")}</td>
               </tr>
             ))}
           </tbody>

@@ -95,6 +95,13 @@ export default function Results() {
     return true;
   }
 
+  const isFiltered = discipline !== "" || priority !== "" || overdue;
+  function showAll(): void {
+    setDiscipline("");
+    setPriority("");
+    setOverdue(false);
+  }
+
   const chosen = found.filter(({ id }) => ticked.has(id));
   const detail = lines?.find(({ id }) => id === opened);
   return (
@@ -147,8 +154,15 @@ export default function Results() {
         </label>
       </div>
       {stage === "enter" ? <TypingCheck of={typing} /> : <p class="check">{t("bench.verify_keys")}</p>}
-      {lines && found.length === 0 && (
+      {lines && found.length === 0 && !isFiltered && (
         <Empty title={t(stage === "enter" ? "bench.none_to_enter" : "bench.none_to_verify")} />
+      )}
+      {lines && found.length === 0 && isFiltered && (
+        <Empty title={t("bench.none_filtered")}>
+          <button type="button" onClick={showAll}>
+            {t("bench.clear_filter")}
+          </button>
+        </Empty>
       )}
       {found.length > 0 && (
         <Grid
