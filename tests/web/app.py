@@ -22,6 +22,11 @@ def texts(language: str = "en") -> dict[str, str]:
     return {key: text if isinstance(text, str) else text["text"] for key, text in found.items()}
 
 
+SIDEWAYS = """
+() => [document.documentElement, ...document.querySelectorAll(".scrolls")]
+    .filter((box) => box.scrollWidth > box.clientWidth)
+    .map((box) => box.textContent)
+"""
 FORGET = """
 async ([kind, id, field]) => {
     const done = (request) => new Promise((yes, no) => {
@@ -94,6 +99,11 @@ class Visit:
         self.page.evaluate(FORGET, [kind, document_id, field])
         self.page.reload()
         expect(self.page.locator("main h1")).to_be_visible()
+
+    def sideways(self) -> list[str]:
+        """What is in boxes that have to be scrolled sideways to be read."""
+        found: list[str] = self.page.evaluate(SIDEWAYS)
+        return found
 
     def violations(self) -> list[str]:
         """What axe finds wrong with what is shown, one line each."""

@@ -1,14 +1,19 @@
-"""The pathologist's screen: its keys, what was released without anybody, and who may not."""
+"""The pathologist's screen: its keys, what was released without anybody, who may not, and what is read of a hold."""
 
 from __future__ import annotations
 
-import pytest
-from playwright.sync_api import Page, expect
+import re
 
-from tests.web.app import App, texts
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.web.app import DESKTOP, App, texts
 from tests.web.test_bench import SENT, held, results, settled
 
 WORDS = texts()
+IN_CELLS = """
+(parts) => parts.map((part) => [part, part.closest("td, th")].map((one) => one.getBoundingClientRect().toJSON()))
+"""
 
 
 def opened(app: App) -> Page:
@@ -84,6 +89,7 @@ def test_what_was_released_automatically_is_listed_and_nothing_else(app: App) ->
     line = page.get_by_role("row").filter(has_text=released)
     expect(line).to_contain_text("GLU")
     expect(line).to_contain_text("87")
+    expect(line.locator("td").last).to_have_text(re.compile(r"^0\.\d\d$"))  # the model's risk
     expect(page.get_by_role("row").filter(has_text=authorised)).to_have_count(0)
     expect(page.get_by_role("row").get_by_role("checkbox")).to_have_count(0)
     assert app.violations() == []
@@ -112,3 +118,33 @@ def test_who_corrected_a_value_may_not_authorise_it_here_nor_at_the_server(app: 
     )
     expect(page.locator(".status")).to_contain_text(WORDS["status.refused_one"].format(count=1))
     assert app.lab.rows("select status, authorised_by_id from lims.results where id = %s", mine) == [("held", None)]
+
+
+def test_the_reasons_of_a_hold_are_read_without_scrolling_sideways(app: App) -> None:
+    person = app.lab.person(name="Venkatanarasimharajuvaripeta Subramanyeswari")
+    before = app.lab.measure("GLU", "CREA", "K", person=person)
+    waiting = [line["id"] for code in ("GLU", "CREA", "K") if (line := before.line(code))["status"] == "held"]
+    if waiting:
+        app.lab.post("/v1/results/authorise", {"result_ids": waiting})
+    measured = app.lab.measure(
+        "GLU", "CREA", "K", values={"GLU": "260", "CREA": "3.1", "K": "7.4"}, person=person,
+        stated={"name": "Somebody Else"},
+    )  # fmt: skip
+    page = opened(app)
+    for code in ("GLU", "CREA", "K"):
+        found = measured.line(code)
+        line = held(page, found["id"])
+        for reason in found["reasons"]:
+            expect(line.locator("li", has_text=WORDS[f"hold.{reason}"])).to_be_visible()
+        assert [within(line, ".reasons li"), within(line, ".flag"), within(line, "button")] == [True] * 3
+        reasons = line.locator("td", has=page.locator(".reasons")).bounding_box()
+        assert reasons is not None
+        assert reasons["width"] >= 200
+    assert page.viewport_size == DESKTOP
+    assert app.sideways() == []
+
+
+def within(line: Locator, parts: str) -> bool:
+    """Every such part of the line lies in its cell."""
+    boxes = line.locator(parts).evaluate_all(IN_CELLS)
+    return bool(boxes) and all(cell["left"] <= box["left"] and box["right"] <= cell["right"] for box, cell in boxes)

@@ -120,6 +120,8 @@ def test_another_person_s_identity_is_said_in_words(app: App) -> None:
 
     expect(line).to_contain_text(WORDS["hold.identity_mismatch"])
     expect(line).not_to_contain_text("identity_mismatch")
+    reasons = line.locator(".reasons")
+    assert reasons.evaluate("list => getComputedStyle(list).display") == "flex"  # not as the receiving screen has it
     line.locator("td").first.click()
     page.keyboard.press("Enter")
     stated = page.get_by_role("dialog").locator(".banner.wrong")
@@ -149,4 +151,5 @@ def test_the_server_has_the_last_word_on_who_verifies_a_value(app: App, serology
     expect(page.locator(".status")).to_contain_text(WORDS["status.refused_one"].format(count=1), timeout=SENT)
     expect(row(page, drawn, CODED)).to_contain_text(WORDS["bench.refused"].format(why="Entered by the same person"))
     settled(page)
+    assert app.sideways() == []
     assert app.lab.rows("select verified_at from lims.results where id = %s", result_id) == [(None,)]

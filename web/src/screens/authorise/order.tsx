@@ -1,7 +1,7 @@
 import { Flag } from "../../components/flag";
 import { t, tCode } from "../../i18n";
 import { clinicalTime } from "../../i18n/format";
-import { interval } from "../results/detail";
+import { interval, risk } from "../results/detail";
 import { Person, Previous, Reasons, Standing } from "../results/parts";
 import type { Held, Waiting } from "./waiting";
 
@@ -86,7 +86,7 @@ export function OrderOf({ of: { order, patient, held }, at, ticked, own, onStand
                   <Reasons of={line.result} />
                   {line.result.risk !== null && (
                     <span class="soft">
-                      {t("bench.risk")} <span class="code">{Number(line.result.risk).toFixed(2)}</span>
+                      {t("bench.risk")} <span class="code">{risk(line.result)}</span>
                     </span>
                   )}
                 </td>

@@ -3,7 +3,7 @@ import { Flag } from "../../components/flag";
 import { t } from "../../i18n";
 import { clock } from "../../i18n/format";
 import { useLive } from "../../store/live";
-import { interval } from "../results/detail";
+import { interval, risk } from "../results/detail";
 import { released } from "./waiting";
 
 /** The last midnight in India, milliseconds. */
@@ -47,7 +47,7 @@ export function Released() {
               </td>
               <td>{result.unit}</td>
               <td class="code">{interval(result)}</td>
-              <td class="code">{result.risk}</td>
+              <td class="code">{risk(result)}</td>
             </tr>
           ))}
         </tbody>

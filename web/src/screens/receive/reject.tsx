@@ -28,7 +28,7 @@ export function Reject({ accession, onClose }: { accession: string; onClose(): v
   }, [accession]);
   return (
     <Dialog title={t("receive.reject_title", { number: accession })} onClose={onClose}>
-      <ul class="reasons">
+      <ul class="rejections">
         {REASONS.map((reason, at) => (
           <li key={reason}>
             <button type="button" onClick={() => reject(reason)}>

@@ -66,7 +66,7 @@ export function Detail({ result, before, test, correcting = false, onClose }: Pr
         </Fact>
         {result.risk !== null && (
           <Fact text={t("bench.risk")}>
-            <span class="code">{Number(result.risk).toFixed(2)}</span>
+            <span class="code">{risk(result)}</span>
           </Fact>
         )}
         {Object.keys(result.evidence).length > 0 && (
@@ -103,6 +103,11 @@ export function interval({ reference_low: low, reference_high: high }: Result): 
   if (low === null && high === null) return "—";
   if (low === null) return `≤ ${high}`;
   return high === null ? `≥ ${low}` : `${low} – ${high}`;
+}
+
+/** The model's risk in hundredths, or nothing where it was not asked. */
+export function risk({ risk: found }: Result): string {
+  return found === null ? "" : Number(found).toFixed(2);
 }
 
 /** What the analyser stated beside what is registered: asked of the server when it is looked at, and kept nowhere. */
