@@ -382,6 +382,7 @@ def test_the_scans_of_a_sitting_are_there_after_another_screen_and_those_refused
 ) -> None:
     good, bad = (counter.draw("GLU", receive=False) for _ in range(2))
     page = app.sign_in("technician", "/receive")
+    menu = page.get_by_role("navigation")
     for drawn in (good, bad):
         expect(page.get_by_role("button", name=f"{T['receive.reject']} {drawn.accession}")).to_be_visible()
     page.context.set_offline(True)
@@ -398,7 +399,7 @@ def test_the_scans_of_a_sitting_are_there_after_another_screen_and_those_refused
     page.locator(".status a", has_text=T["status.refused_one"].format(count=1)).click()
     page.get_by_role("button", name=T["outbox.acknowledge"]).click()
     expect(page.locator(".card.wrong")).to_have_count(0)
-    page.get_by_role("link", name=T["nav.receive"]).click()
+    menu.get_by_role("link", name=T["nav.receive"]).click()
 
     expect(page.get_by_role("heading", name=T["receive.sitting_other"].format(count=3))).to_be_visible()
     expect(page.locator(".scans tr")).to_have_count(3)
@@ -408,11 +409,11 @@ def test_the_scans_of_a_sitting_are_there_after_another_screen_and_those_refused
     expect(page.locator(".scans tr", has_text="NOBODY-2").locator(".state-of")).to_have_text(T["receive.state.refused"])
     scan(page, good.accession)
     expect(page.locator(".scans tr")).to_have_count(4)
-    page.get_by_role("link", name=T["nav.settings"]).click()
+    menu.get_by_role("link", name=T["nav.settings"]).click()
     page.get_by_role("button", name=T["settings.sign_out"]).click()
     expect(page.locator("[name=password]")).to_be_visible()
     app.fill_in("technician", app.password("technician"))
-    page.get_by_role("link", name=T["nav.receive"]).click()
+    menu.get_by_role("link", name=T["nav.receive"]).click()
     expect(page.locator(".scans tr")).to_have_count(0)
 
 
