@@ -202,6 +202,7 @@ def test_a_shared_phone_alone_is_no_match_and_somebody_new_is_registered_by_the_
     expect(page.locator(".duplicates")).to_contain_text(T["register.shared_phone"])
     page.keyboard.press("Control+Enter")
     expect(page.locator(".person-form .error")).to_have_text(T["register.sex_wrong"])
+    assert page.evaluate("document.activeElement.name") == "sex"
     page.keyboard.press("Space")
     page.keyboard.press("Tab")
     page.keyboard.type("34")

@@ -1,5 +1,5 @@
 /** A person at the counter: known or new, what is ordered, and one submit for both. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Link } from "wouter-preact";
 import { issue } from "../../commands";
 import type { PlaceOrder } from "../../commands/orders";
@@ -58,10 +58,7 @@ export default function Register() {
     const today = dayOf(Date.now());
     const found = person ? wrong(person, today) : {};
     setShown(found);
-    if (Object.keys(found).length) {
-      requestAnimationFrame(() => frame.current?.querySelector<HTMLElement>("[aria-invalid], [name=sex]")?.focus());
-      return;
-    }
+    if (Object.keys(found).length) return;
     const id = patient?.id ?? uuid7();
     if (person) await issue(store, "patients.register", registration(person, id, today));
     const order = chosen.length && site ? await place(id, site) : null;
@@ -83,6 +80,12 @@ export default function Register() {
     await issue(store, "orders.place", body);
     return body.id;
   }
+
+  /** What is wrong has the focus as soon as it is said: the next key is meant for it. */
+  useLayoutEffect(() => {
+    if (Object.keys(shown).length === 0) return;
+    frame.current?.querySelector<HTMLElement>("[aria-invalid], [name=sex]")?.focus();
+  }, [shown]);
 
   useEffect(() => {
     const pressed = (event: KeyboardEvent) => {
