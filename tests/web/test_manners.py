@@ -84,9 +84,12 @@ def test_of_two_tabs_one_speaks_with_the_server_and_the_other_takes_over(app: Ap
 
     # what one tab does, the other shows; the leading one sends it
     second.get_by_label(TEXT["switch.search"]).fill("ALP")
-    second.locator(".switches tbody tr", has_text="ALP").get_by_role("button").click()
+    switch = second.locator(".switches tbody tr", has_text="ALP").get_by_role("button")
+    switch.click()
     expect(first.locator(".release-off")).to_contain_text("ALP")
-    second.get_by_role("button", name=TEXT["toast.undo"]).click()
+    switch.click()
+    second.locator("[name=reason_on]").first.check()
+    second.get_by_role("button", name=TEXT["switch.confirm_on"]).click()
     expect(first.locator(".release-off")).to_have_count(0)
     first.wait_for_timeout(5_500)
     assert pulls["first"] > 0
