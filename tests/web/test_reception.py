@@ -444,6 +444,20 @@ def test_a_patient_s_results_stand_beside_those_before(app: App, counter: Labora
     assert not page.locator(".orders-of").is_visible()
 
 
+def test_a_label_scanned_right_after_the_order_was_opened_is_read_whole(app: App, counter: Laboratory) -> None:
+    """The keys are pressed in the task of the click itself: no effect of a later frame can have run before them."""
+    place(counter, counter.person(name="Hasty Scanner"), counter.centre_id, "GLU")
+    page = app.sign_in("phlebotomist", "/collect")
+    page.locator(".order", has_text="Hasty Scanner").wait_for()
+
+    focused = page.evaluate(
+        "async () => { [...document.querySelectorAll('.order')].find(one => one.textContent.includes('Hasty')).click();"
+        " await null; await null; return document.activeElement.getAttribute('name'); }"
+    )
+
+    assert focused == "label"
+
+
 def test_a_report_is_offered_in_the_languages_that_reports_are_written_in(app: App) -> None:
     page = app.sign_in("reception", "/register")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -520,7 +521,7 @@ def test_orders_and_results_stand_in_the_store_as_the_tables_have_them(everythin
         assert len(compared) == len(store.of("results")) > 0
         for result in compared:
             document = store.of("results")[str(result.id)]
-            assert document["value"] == (None if result.value is None else str(result.value))
+            assert (document["value"] and Decimal(document["value"])) == result.value
             assert (document["status"], document["version"]) == (result.status, result.version)
 
 

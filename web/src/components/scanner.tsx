@@ -1,6 +1,6 @@
 /** A field for a barcode scanner, which types and presses Enter. The focus stays; what comes fast is taken in order. */
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { t } from "../i18n";
 import { TextField } from "./fields";
 
@@ -23,7 +23,7 @@ export function Scanner({ label, onScan, children }: Props) {
   const [verdict, setVerdict] = useState<(Verdict & { number: number }) | null>(null);
   const field = () => frame.current?.querySelector("input");
 
-  useEffect(() => field()?.focus(), []);
+  useLayoutEffect(() => field()?.focus(), []);
 
   function scanned(event: Event): void {
     event.preventDefault();

@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { Dialog } from "../../components/dialog";
 import { Flag } from "../../components/flag";
 import { t } from "../../i18n";
@@ -15,7 +15,7 @@ interface Props {
 export function Batch({ of, onClose, onSure }: Props) {
   const critical = of.filter(({ result }) => isCritical(result));
   const sure = useRef<HTMLButtonElement>(null);
-  useEffect(() => sure.current?.focus(), []);
+  useLayoutEffect(() => sure.current?.focus(), []);
   return (
     <Dialog title={t("authorise.sure", { count: of.length })} onClose={onClose}>
       {critical.length === 0 ? (

@@ -1,5 +1,5 @@
 /** What was drawn here: its numbers as soon as the server gave them, and its labels, again if need be. */
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { t } from "../../i18n";
 import { clock } from "../../i18n/format";
 import { PatientLine } from "../../patients/patient_line";
@@ -16,7 +16,7 @@ interface DrawnProps {
 export function JustCollected({ specimens, patient }: DrawnProps) {
   const button = useRef<HTMLButtonElement>(null);
   const isComplete = specimens.length > 0 && specimens.every((one) => isNumbered(one) && !one.pending);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (isComplete) button.current?.focus();
   }, [isComplete]);
   return (

@@ -1,5 +1,5 @@
 /** One order at the chair: container by container, Enter for each; a label that is on it already is scanned. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { issue } from "../../commands";
 import { TextField } from "../../components/fields";
 import { t, tCode } from "../../i18n";
@@ -24,7 +24,8 @@ export function Draw({ order, patient, tests, onCollected }: Props) {
   const needed = containers(order, tests);
   const fields = () => Array.from(frame.current?.querySelectorAll<HTMLInputElement>("input") ?? []);
 
-  useEffect(() => (fields()[0] ?? frame.current?.querySelector("button"))?.focus(), [order.id]);
+  // before the next key can come: a label whose beginning went elsewhere is another label
+  useLayoutEffect(() => (fields()[0] ?? frame.current?.querySelector("button"))?.focus(), [order.id]);
 
   /** What is on the container already, or why it cannot be. */
   async function check(container: string): Promise<boolean> {

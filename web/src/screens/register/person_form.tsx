@@ -1,5 +1,5 @@
 /** A person who is not known yet; whoever might be the same is shown while it is typed. */
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { ChoiceField, SelectField, TextField } from "../../components/fields";
 import { t, tCode } from "../../i18n";
 import type { AgeUnit } from "../../patients/age";
@@ -24,7 +24,7 @@ export function PersonForm({ person, wrong, onChange, onChoose }: Props) {
   const { found, alone } = useCandidates(person);
   const likely = found.filter(({ by }) => by !== "phone");
   const shared = found.filter(({ by }) => by === "phone");
-  useEffect(
+  useLayoutEffect(
     () => frame.current?.querySelector<HTMLInputElement>(person.name ? "[name=phone]" : "[name=name]")?.focus(),
     [],
   );
