@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ from joserfc.jwk import OKPKey
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.ports import ports
+from tests.ports import free_port
 from tests.unit.dashboards.laboratories import OURS, THEIR_NAMES, THEIRS, LakeOnDisk, control, ordered_test, result
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -42,15 +41,6 @@ def publish(lake: LakeOnDisk) -> None:
     lake.publish("fct_control_results", [*controls, *(control(n, lot_number="X9", **theirs) for n in range(6))])
 
 
-def free_port() -> int:
-    """A port of this worker's share that nobody listens on: another worker's server would refuse our tokens."""
-    for port in ports(28_510, 28_900):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
-    raise RuntimeError("no free port")
-
-
 @pytest.fixture(scope="module")
 def signing_key() -> OKPKey:
     """The application's key."""
@@ -60,7 +50,7 @@ def signing_key() -> OKPKey:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory, signing_key: OKPKey) -> Iterator[str]:
     """The dashboards, served by their own command over a lake on disk."""
-    folder, port = tmp_path_factory.mktemp("lake"), free_port()
+    folder, port = tmp_path_factory.mktemp("lake"), free_port(28_510, 28_900)
     (folder / "public.pem").write_bytes(signing_key.as_pem(private=False))
     settings = {
         "LIMS_LAKE_CATALOG_URL": f"sqlite:///{folder}/catalog.db",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from tests.conftest import Environment
 from tests.integration.laboratory import Laboratory, open_laboratory
-from tests.ports import ports
+from tests.ports import free_port
 from tests.web.app import ROOT, App
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -44,7 +43,7 @@ def lab(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> I
 def address(environment: Environment, lab: Laboratory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The server, as `lims serve` runs it."""
     assert (ROOT / "web" / "dist" / "index.html").is_file(), "the staff's app is not built: make setup"
-    folder, port = tmp_path_factory.mktemp("server"), free_port()
+    folder, port = tmp_path_factory.mktemp("server"), free_port(29_200, 29_600)
     master = folder / "master.key"
     master.touch(0o600)
     master.write_text(environment.master.hex())
@@ -65,15 +64,6 @@ def address(environment: Environment, lab: Laboratory, tmp_path_factory: pytest.
         finally:
             server.terminate()
             server.wait(30)
-
-
-def free_port() -> int:
-    """A port of this worker's share that nobody listens on."""
-    for port in ports(29_200, 29_600):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
-    raise RuntimeError("no free port")
 
 
 def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.ports import free_port
 from tests.web.app import App
-from tests.web.conftest import free_port
 from tests.web.keystrokes import PAINTED, parts_page, typed
 
 
 @pytest.fixture(scope="module")
 def components(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The page of `web/tests/page`, built and served."""
-    with parts_page(tmp_path_factory.mktemp("page"), free_port()) as address:
+    with parts_page(tmp_path_factory.mktemp("page"), free_port(29_200, 29_600)) as address:
         yield address
 
 

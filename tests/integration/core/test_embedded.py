@@ -18,7 +18,7 @@ import pytest
 
 from lims_api.core.db import embedded
 from lims_api.core.db.embedded import SUPERUSER, Cluster, ClusterFailed, destroy
-from tests.ports import ports
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 IS_ROOT = os.geteuid() == 0
@@ -88,18 +88,9 @@ def gone(pid: int) -> bool:
     return not Path(f"/proc/{pid}/cmdline").exists() or Path(f"/proc/{pid}/cmdline").read_text() == ""
 
 
-def free_port() -> int:
-    """A port of this worker's share that nobody listens on."""
-    for port in ports(29_600, 29_700):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
-    raise RuntimeError("no free port")
-
-
 def test_a_stopped_server_starts_again_with_its_data_on_its_port(folder: Path) -> None:
     # of this worker's own ports: between stop and start, another worker's server may take one that all want
-    with Cluster.open(folder, port=free_port()) as first:
+    with Cluster.open(folder, port=free_port(29_600, 29_700)) as first:
         answer(first, "create table kept as select 42 as value")
         assert first.started
         assert answer(first, "select current_setting('fsync') || current_setting('synchronous_commit')") == "onon"
