@@ -117,8 +117,19 @@ def test_signing_out_leaves_nothing_of_the_person_on_the_device(app: App) -> Non
     page.wait_for_function("async () => (await indexedDB.databases()).some(one => one.name.startsWith('nidan:'))")
     page.goto(f"{app.address}/app/settings")
 
+    # another connection keeps the store for a while: nobody is asked to sign in before it is gone
+    page.evaluate(
+        "async () => { const { name } = (await indexedDB.databases())[0];"
+        " indexedDB.open(name).onsuccess = (opened) => { window.held = opened.target.result } }"
+    )
+    page.wait_for_function("() => window.held")
+
     page.get_by_role("button", name=TEXT["settings.sign_out"]).click()
 
+    expect(page.locator("#app")).to_be_empty()
+    page.wait_for_timeout(500)
+    expect(page.locator("#app")).to_be_empty()
+    page.evaluate("() => window.held.close()")
     expect(page.locator("[name=password]")).to_be_visible()
     left = page.evaluate(
         "async () => [(await indexedDB.databases()).length, (await caches.keys()).length, sessionStorage.length,"

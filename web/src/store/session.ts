@@ -61,21 +61,30 @@ export async function resume(): Promise<void> {
   else await open(new Store(name));
 }
 
-/** End the session here and at the server, and delete the local store: nothing personal stays on the device. */
+/**
+ * End the session here and at the server, and delete the local store: nothing personal stays on the device. Only then
+ * is the next person asked to sign in.
+ */
 export async function signOut(): Promise<void> {
   const current = session.value;
   if (!current) return;
   const token = await current.store.read("token");
   await request("DELETE", "/v1/sessions/current", token).catch(() => undefined);
-  close();
+  leave();
+  session.value = undefined;
   await current.store.delete();
+  session.value = null;
 }
 
 /** The session has ended at the server: sign in again; what waits stays in the store. */
 export function close(): void {
+  leave();
+  session.value = null;
+}
+
+function leave(): void {
   stop?.();
   localStorage.removeItem(CURRENT);
-  session.value = null;
 }
 
 /** Something is to be sent, or may be fetched, at once. */
